@@ -1,0 +1,256 @@
+//! The configuration as meant: every value parsed, every default filled in.
+//!
+//! Made by `resolve` from a file and by `cli/demo` by hand; read by everything above. It is also
+//! what `/config` shows, so a secret must never be a field here (paths of keys are no secret).
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use serde::{Serialize, Serializer};
+
+use super::Place;
+use crate::{
+    host::{Host, HostPattern},
+    version::TlsVersion,
+};
+
+/// A whole configuration.
+#[derive(Clone, Debug, Serialize)]
+pub struct Config {
+    /// `[listen]`
+    pub listen: Listen,
+    /// `[tls]`
+    pub tls: Tls,
+    /// `[plain_http]`
+    pub plain_http: PlainHttp,
+    /// `[hsts]`
+    pub hsts: Hsts,
+    /// `[[upstreams]]`
+    pub upstreams: Vec<Upstream>,
+    /// `[[routes]]`
+    pub routes: Vec<Route>,
+    /// `[log]`
+    pub log: Log,
+    /// `[drain]`
+    pub drain: Drain,
+    /// `[limits]`
+    pub limits: Limits,
+}
+
+/// `[listen]`: the addresses, and how many workers serve them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listen {
+    /// TLS ports.
+    pub https: Vec<SocketAddr>,
+    /// Plain HTTP ports.
+    pub http: Vec<SocketAddr>,
+    /// The admin port.
+    pub admin: SocketAddr,
+    /// Worker threads; 0 is one per CPU that the cgroup allows.
+    pub workers: usize,
+}
+
+/// `[tls]`: the floor and the certificates.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tls {
+    /// The floor.
+    pub minimum: TlsVersion,
+    /// Certificates for every name that no host below claims.
+    pub certificates: Vec<CertificateSource>,
+    /// Names with a floor or certificates of their own.
+    pub hosts: Vec<TlsHost>,
+}
+
+/// `[[tls.hosts]]`
+#[derive(Clone, Debug, Serialize)]
+pub struct TlsHost {
+    /// Exact names and wildcards; never `Any`.
+    pub names: Vec<HostPattern>,
+    /// The floor for these names; never below `tls.minimum`.
+    pub minimum: TlsVersion,
+    /// Empty: those of `[tls]`.
+    pub certificates: Vec<CertificateSource>,
+    /// Where the host stands, for problems found later.
+    #[serde(skip)]
+    pub place: Place,
+}
+
+/// A chain and its key.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum CertificateSource {
+    /// PEM files; both paths are absolute or relative to the working directory by now.
+    Files {
+        /// The chain, leaf first.
+        chain: PathBuf,
+        /// The private key.
+        key: PathBuf,
+        /// Where the chain's value stands.
+        #[serde(skip)]
+        chain_place: Place,
+        /// Where the key's value stands.
+        #[serde(skip)]
+        key_place: Place,
+    },
+    /// PEM text made by the process itself (`tlsfloor demo`).
+    Memory {
+        /// Under which name metrics show it.
+        name: String,
+        /// The chain, leaf first.
+        #[serde(skip)]
+        chain: String,
+        /// The private key.
+        #[serde(skip)]
+        key: String,
+    },
+}
+
+/// `[plain_http]`
+#[derive(Clone, Debug, Serialize)]
+pub struct PlainHttp {
+    /// What a plain request gets.
+    pub action: PlainAction,
+    /// Status of the redirect: 301, 302, 307 or 308.
+    pub status: u16,
+    /// The port in the redirect's target; 443 is left out of it.
+    pub https_port: u16,
+    /// Path prefixes that are forwarded in clear (ACME challenges).
+    pub exempt_paths: Vec<String>,
+}
+
+/// `plain_http.action`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlainAction {
+    /// Sent to the same URL over HTTPS.
+    Redirect,
+    /// 403 that says why.
+    Refuse,
+    /// Forwarded like a TLS request.
+    Forward,
+}
+
+/// `[hsts]`: the `Strict-Transport-Security` field of responses over TLS (RFC 6797).
+#[derive(Clone, Debug, Serialize)]
+pub struct Hsts {
+    /// Zero: no field is sent.
+    #[serde(serialize_with = "seconds")]
+    pub max_age: Duration,
+    /// `includeSubDomains`
+    pub include_subdomains: bool,
+    /// `preload`
+    pub preload: bool,
+}
+
+/// `[[upstreams]]`
+#[derive(Clone, Debug, Serialize)]
+pub struct Upstream {
+    /// The name that routes use.
+    pub name: Arc<str>,
+    /// At least one.
+    pub servers: Vec<Server>,
+}
+
+/// One server of an upstream: `http://HOST[:PORT]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Server {
+    /// Name or address.
+    pub host: Host,
+    /// 80 where the URL has none.
+    pub port: u16,
+}
+
+/// `[[routes]]`
+#[derive(Clone, Debug, Serialize)]
+pub struct Route {
+    /// `*` where absent.
+    pub host: HostPattern,
+    /// A path prefix that begins with `/`; `/` where absent.
+    pub path: String,
+    /// Index into `Config::upstreams`.
+    pub upstream: usize,
+    /// Where the route stands, for problems found later.
+    #[serde(skip)]
+    pub place: Place,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Serialize)]
+pub struct Log {
+    /// JSON or text.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` (or a `tracing` filter such as `info,tlsfloor=debug`).
+    pub level: String,
+    /// One line a request.
+    pub access: bool,
+    /// Lines about refused hellos per client and minute; 0: every one.
+    pub refused_per_minute: u32,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// `[drain]`: what SIGTERM does.
+#[derive(Clone, Debug, Serialize)]
+pub struct Drain {
+    /// Not ready, still accepting.
+    #[serde(serialize_with = "seconds")]
+    pub delay: Duration,
+    /// Then what is left is cut.
+    #[serde(serialize_with = "seconds")]
+    pub grace: Duration,
+}
+
+/// `[limits]`: every timeout and cap.
+#[derive(Clone, Debug, Serialize)]
+pub struct Limits {
+    /// From accept to the end of the TLS handshake.
+    #[serde(serialize_with = "seconds")]
+    pub handshake_timeout: Duration,
+    /// From a request's first byte to the end of its head.
+    #[serde(serialize_with = "seconds")]
+    pub header_timeout: Duration,
+    /// Between two bytes of a request body.
+    #[serde(serialize_with = "seconds")]
+    pub body_timeout: Duration,
+    /// How long a client may take no byte of what waits for it.
+    #[serde(serialize_with = "seconds")]
+    pub write_timeout: Duration,
+    /// How long a client's connection may wait for its next request.
+    #[serde(serialize_with = "seconds")]
+    pub idle_timeout: Duration,
+    /// TCP connect to an upstream server.
+    #[serde(serialize_with = "seconds")]
+    pub connect_timeout: Duration,
+    /// From the request to the upstream's response head, while no byte moves to it.
+    #[serde(serialize_with = "seconds")]
+    pub response_timeout: Duration,
+    /// Between two pieces of an upstream's response body.
+    #[serde(serialize_with = "seconds")]
+    pub response_body_timeout: Duration,
+    /// How long a pooled upstream connection is kept unused.
+    #[serde(serialize_with = "seconds")]
+    pub upstream_idle_timeout: Duration,
+    /// Pooled unused connections per upstream server and worker.
+    pub upstream_idle_connections: usize,
+    /// Bytes of a request's or response's head.
+    pub header_size: usize,
+    /// Streams at once on one HTTP/2 connection.
+    pub http2_streams: u32,
+    /// Bytes buffered of one body on each side.
+    pub buffer: usize,
+}
+
+/// Durations are shown as written in a configuration: `10s`, `250ms`.
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    match (duration.as_secs(), duration.subsec_millis()) {
+        (seconds, 0) => serializer.collect_str(&format_args!("{seconds}s")),
+        _ => serializer.collect_str(&format_args!("{}ms", duration.as_millis())),
+    }
+}

@@ -1,0 +1,3 @@
+//! The process: arguments to an exit code.
+
+fn main() {}
