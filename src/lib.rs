@@ -1,5 +1,36 @@
 //! tlsfloor: a TLS-terminating reverse proxy that holds a minimum TLS version.
 
+pub mod admin;
+pub mod app;
+pub mod cli;
+mod closing;
 pub mod config;
+mod connection;
+pub mod drain;
+mod greet;
+pub mod hello;
 pub mod host;
+mod http;
+mod io;
+mod label;
+mod listener;
+pub mod metrics;
+pub mod panics;
+mod park;
+pub mod policy;
+mod refusal;
+mod refusals;
+mod request_id;
+mod rollout;
+mod route;
+pub mod session;
+mod shard;
+mod signals;
+pub mod snapshot;
+mod sockets;
+pub mod telemetry;
+mod timer;
+pub mod tls;
+mod upstream;
 pub mod version;
+mod worker;

@@ -1,10 +1,64 @@
 //! The configuration: as written (`raw`), as meant (`types`), and what is wrong with it (`error`).
+//!
+//! `cli` loads it, `snapshot` builds from it. Every problem is reported at once, with its line and
+//! key. It must read no file but the configuration itself; certificates are `tls`'s to read.
 
+mod document;
 mod error;
+mod raw;
+mod resolve;
+mod shape;
 mod types;
+mod units;
+
+use std::{fs, io, path::{Path, PathBuf}};
 
 pub use error::{Place, Problem, Problems};
 pub use types::{
     CertificateSource, Config, Drain, Hsts, Limits, Listen, Log, LogFormat, PlainAction, PlainHttp,
     Route, Server, Tls, TlsHost, Upstream,
 };
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}; name one with -c FILE or $TLSFLOOR_CONFIG", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is wrong.
+    #[error("{0}")]
+    Invalid(Problems),
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// An unreadable file, or every problem in it.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    parse(&text, path).map_err(ConfigError::Invalid)
+}
+
+/// Reads a configuration from its text; `file` is named in problems, and its folder is where
+/// relative paths begin.
+///
+/// # Errors
+/// Every problem at once, by line.
+pub fn parse(text: &str, file: &Path) -> Result<Config, Problems> {
+    let mut document = document::Document::new(text, file);
+    let raw = document.read();
+    let config = resolve::resolve(raw, &mut document);
+    document.finish(config)
+}
+
+/// The JSON Schema (draft 2020-12) of the configuration as written.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    shape::schema::<raw::Config>().to_value()
+}

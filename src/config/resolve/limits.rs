@@ -1,0 +1,85 @@
+//! `[log]`, `[drain]` and `[limits]`
+
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::value;
+use crate::config::{Drain, Limits, Log, LogFormat, document::Document, raw, raw::Text};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub fn log(raw: Option<Spanned<raw::Log>>, document: &mut Document<'_>) -> Log {
+    let (raw, _) = value::section(raw);
+    let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let format =
+        value::word(document, raw.format.as_ref(), "log.format", LogFormat::Json, &formats);
+    let lines = raw.refused_per_minute.as_ref();
+    let key = "log.refused_per_minute";
+    let refused_per_minute = value::number(document, lines, key, 30, 0..=1_000_000);
+    let level = raw.level.map_or_else(|| "info".to_owned(), |level| {
+        if level.get_ref().trim().is_empty() {
+            let expected = "\"error\", \"warn\", \"info\", \"debug\" or a filter";
+            value::wrong(document, &level, "log.level", expected);
+        }
+        level.into_inner()
+    });
+    let access = value::switch(raw.access.as_ref(), false);
+    Log { format, level, access, refused_per_minute }
+}
+
+pub fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_>) -> Drain {
+    let (raw, _) = value::section(raw);
+    let mut duration = |value: Option<Text>, key, seconds| {
+        let default = Duration::from_secs(seconds);
+        value::duration(document, value.as_ref(), key, default, Duration::ZERO..=24 * HOUR)
+    };
+    Drain {
+        delay: duration(raw.delay, "drain.delay", 5),
+        grace: duration(raw.grace, "drain.grace", 20),
+    }
+}
+
+pub fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<'_>) -> Limits {
+    let (raw, _) = value::section(raw);
+    let mut timeout = |value: Option<Text>, key: &str, seconds| {
+        let (key, default) = (format!("limits.{key}"), Duration::from_secs(seconds));
+        let least = Duration::from_millis(100);
+        value::duration(document, value.as_ref(), &key, default, least..=24 * HOUR)
+    };
+    let handshake_timeout = timeout(raw.handshake_timeout, "handshake_timeout", 10);
+    let header_timeout = timeout(raw.header_timeout, "header_timeout", 15);
+    let body_timeout = timeout(raw.body_timeout, "body_timeout", 30);
+    let write_timeout = timeout(raw.write_timeout, "write_timeout", 60);
+    let idle_timeout = timeout(raw.idle_timeout, "idle_timeout", 75);
+    let connect_timeout = timeout(raw.connect_timeout, "connect_timeout", 5);
+    let response_timeout = timeout(raw.response_timeout, "response_timeout", 60);
+    let response_body_timeout = timeout(raw.response_body_timeout, "response_body_timeout", 60);
+    let upstream_idle_timeout = timeout(raw.upstream_idle_timeout, "upstream_idle_timeout", 30);
+    let mut size = |value: Option<Text>, key: &str, default| {
+        value::size(document, value.as_ref(), key, default, 8 << 10..=1 << 20)
+    };
+    let header_size = size(raw.header_size, "limits.header_size", 32 << 10);
+    let buffer = size(raw.buffer, "limits.buffer", 64 << 10);
+    let kept = raw.upstream_idle_connections.as_ref();
+    let key = "limits.upstream_idle_connections";
+    let upstream_idle_connections = value::number(document, kept, key, 64, 0..=100_000);
+    let streams = raw.http2_streams.as_ref();
+    let http2_streams =
+        value::number(document, streams, "limits.http2_streams", 128, 1..=10_000);
+    Limits {
+        handshake_timeout,
+        header_timeout,
+        body_timeout,
+        write_timeout,
+        idle_timeout,
+        connect_timeout,
+        response_timeout,
+        response_body_timeout,
+        upstream_idle_timeout,
+        upstream_idle_connections,
+        header_size,
+        http2_streams,
+        buffer,
+    }
+}

@@ -1,0 +1,62 @@
+//! `[listen]`
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use toml::Spanned;
+
+use super::value::{self, wrong};
+use crate::config::{Listen, document::Document, raw, raw::Text};
+
+const EXPECTED: &str = "an address such as \"0.0.0.0:8443\" or \"[::]:8443\"";
+
+pub fn listen(raw: Option<Spanned<raw::Listen>>, document: &mut Document<'_>) -> Listen {
+    let (raw, span) = value::section(raw);
+    let any = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
+    let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
+    let mut taken = Vec::new();
+    let https = addresses(raw.https, "listen.https", any(8443), &mut taken, document);
+    let http = addresses(raw.http, "listen.http", any(8080), &mut taken, document);
+    let admin = raw.admin.and_then(|text| address(&text, "listen.admin", &mut taken, document));
+    let workers = value::number(document, raw.workers.as_ref(), "listen.workers", 0, 0..=1024);
+    if https.is_empty() {
+        value::missing(document, span, "listen.https", "at least one address");
+    }
+    Listen { https, http, admin: admin.unwrap_or(local), workers }
+}
+
+fn addresses(
+    list: Option<Vec<Text>>,
+    key: &str,
+    default: SocketAddr,
+    taken: &mut Vec<SocketAddr>,
+    document: &mut Document<'_>,
+) -> Vec<SocketAddr> {
+    let Some(list) = list else {
+        taken.push(default);
+        return vec![default];
+    };
+    let mut addresses = Vec::new();
+    for (index, text) in list.iter().enumerate() {
+        addresses.extend(address(text, &format!("{key}[{index}]"), taken, document));
+    }
+    addresses
+}
+
+fn address(
+    text: &Text,
+    key: &str,
+    taken: &mut Vec<SocketAddr>,
+    document: &mut Document<'_>,
+) -> Option<SocketAddr> {
+    let Ok(address) = text.get_ref().parse::<SocketAddr>() else {
+        wrong(document, text, key, EXPECTED);
+        return None;
+    };
+    // Port 0 is any that is free, so two of them are two.
+    if address.port() != 0 && taken.contains(&address) {
+        wrong(document, text, key, "an address that is not listed above");
+        return None;
+    }
+    taken.push(address);
+    Some(address)
+}

@@ -1,0 +1,125 @@
+//! One value each: parsed, or reported with what was found and what is expected.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use toml::Spanned;
+
+use crate::config::{
+    document::{Document, nearest},
+    raw::{Number, Switch, Text},
+    units,
+};
+
+/// Reports that `value` is not what it should be.
+pub fn wrong(document: &mut Document<'_>, value: &Text, key: &str, expected: &str) {
+    let found = value.get_ref();
+    document.report(value.span(), key, format!("found \"{found}\", expected {expected}"));
+}
+
+/// A section's content, and its place for what is missing in it; absent: the first line.
+pub fn section<T: Default>(section: Option<Spanned<T>>) -> (T, std::ops::Range<usize>) {
+    section.map_or_else(Default::default, |section| {
+        let span = section.span();
+        (section.into_inner(), span)
+    })
+}
+
+/// Reports that `key` is missing, unless its value was reported already.
+pub fn missing(document: &mut Document<'_>, span: std::ops::Range<usize>, key: &str, what: &str) {
+    if !document.has_reported(key) {
+        document.report(span, key, format!("found nothing, expected {what}"));
+    }
+}
+
+/// A duration within `range`.
+pub fn duration(
+    document: &mut Document<'_>,
+    value: Option<&Text>,
+    key: &str,
+    default: Duration,
+    range: RangeInclusive<Duration>,
+) -> Duration {
+    let Some(text) = value else { return default };
+    match units::duration(text.get_ref()) {
+        Some(duration) if range.contains(&duration) => duration,
+        Some(_) => {
+            let (least, most) = (range.start(), range.end());
+            wrong(document, text, key, &format!("a duration from {least:?} to {most:?}"));
+            default
+        }
+        None => {
+            wrong(document, text, key, units::DURATION);
+            default
+        }
+    }
+}
+
+/// A size in bytes within `range`.
+pub fn size(
+    document: &mut Document<'_>,
+    value: Option<&Text>,
+    key: &str,
+    default: usize,
+    range: RangeInclusive<usize>,
+) -> usize {
+    let Some(text) = value else { return default };
+    match units::size(text.get_ref()) {
+        Some(size) if range.contains(&size) => size,
+        Some(_) => {
+            let (least, most) = (range.start() >> 10, range.end() >> 10);
+            wrong(document, text, key, &format!("a size from {least}KiB to {most}KiB"));
+            default
+        }
+        None => {
+            wrong(document, text, key, units::SIZE);
+            default
+        }
+    }
+}
+
+/// A whole number within `range`.
+pub fn number<N: TryFrom<i64> + Copy>(
+    document: &mut Document<'_>,
+    value: Option<&Number>,
+    key: &str,
+    default: N,
+    range: RangeInclusive<i64>,
+) -> N {
+    let Some(number) = value else { return default };
+    let found = *number.get_ref();
+    match N::try_from(found) {
+        Ok(number) if range.contains(&found) => number,
+        _ => {
+            let (least, most) = (range.start(), range.end());
+            let text = format!("found {found}, expected a whole number from {least} to {most}");
+            document.report(number.span(), key, text);
+            default
+        }
+    }
+}
+
+/// One of a few words.
+pub fn word<T: Copy>(
+    document: &mut Document<'_>,
+    value: Option<&Text>,
+    key: &str,
+    default: T,
+    words: &[(&str, T)],
+) -> T {
+    let Some(text) = value else { return default };
+    if let Some((_, meant)) = words.iter().find(|(word, _)| word == text.get_ref()) {
+        return *meant;
+    }
+    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let expected = match nearest(text.get_ref(), &known) {
+        Some(near) => format!("\"{near}\"?"),
+        None => format!("one of \"{}\"", known.join("\", \"")),
+    };
+    wrong(document, text, key, &expected);
+    default
+}
+
+/// A switch.
+pub fn switch(value: Option<&Switch>, default: bool) -> bool {
+    value.map_or(default, |value| *value.get_ref())
+}

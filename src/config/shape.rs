@@ -1,0 +1,76 @@
+//! The shapes of values: what a schema can say about them.
+//!
+//! `raw` names them; the patterns say the same as the parsers in `resolve` and `units`, and a
+//! test holds that.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+
+/// The schema of a whole type, in one piece.
+pub fn schema<T: JsonSchema>() -> Schema {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.inline_subschemas = true;
+    settings.into_generator().into_root_schema_for::<T>()
+}
+
+macro_rules! shapes {
+    ($($(#[$meta:meta])* $name:ident = $schema:tt;)+) => {
+        $(
+            $(#[$meta])*
+            #[derive(Debug)]
+            pub enum $name {}
+
+            impl JsonSchema for $name {
+                fn inline_schema() -> bool {
+                    true
+                }
+
+                fn schema_name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    json_schema!($schema)
+                }
+            }
+        )+
+    };
+}
+
+shapes! {
+    /// `10s`
+    Duration = { "type": "string", "pattern": "^[0-9]{1,9}(ms|s|m|h|d)$" };
+    /// `64KiB`
+    Size = { "type": "string", "pattern": "^[0-9]{1,9}(B|KiB|MiB|GiB)$" };
+    /// `0.0.0.0:8443`, `[::]:8443`
+    Address = { "type": "string", "pattern": "^([0-9.]+|\\[[0-9a-fA-F:.]+\\]):[0-9]{1,5}$" };
+    /// A path of a file.
+    File = { "type": "string", "minLength": 1 };
+    /// Any word.
+    Name = { "type": "string", "minLength": 1 };
+    /// A name, a wildcard, or all.
+    HostName = { "type": "string", "minLength": 1, "maxLength": 255 };
+    /// Begins with a slash.
+    PathPrefix = { "type": "string", "pattern": "^/" };
+    /// `http://HOST:PORT`
+    ServerUrl = { "type": "string", "pattern": "^http://[^/?#@]+/?$" };
+    /// The versions that there are.
+    Minimum = { "type": "string", "enum": ["1.2", "1.3"] };
+    /// What a plain port does.
+    Action = { "type": "string", "enum": ["redirect", "refuse", "forward"] };
+    /// The formats that there are.
+    Format = { "type": "string", "enum": ["json", "text"] };
+    /// Redirects that may stay.
+    RedirectStatus = { "type": "integer", "enum": [301, 302, 307, 308] };
+    /// A TCP port.
+    Port = { "type": "integer", "minimum": 1, "maximum": 65535 };
+    /// Threads.
+    Workers = { "type": "integer", "minimum": 0, "maximum": 1024 };
+    /// Log lines.
+    Lines = { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
+    /// Kept connections.
+    Connections = { "type": "integer", "minimum": 0, "maximum": 100_000 };
+    /// HTTP/2 streams.
+    Streams = { "type": "integer", "minimum": 1, "maximum": 10_000 };
+}

@@ -1,0 +1,149 @@
+//! From the first byte on a TLS port to the end of the handshake, or to the refusal.
+//!
+//! Called by `connection`, all of it under one deadline. Our reading of a hello may refuse it and
+//! never admits it: rustls gets the same bytes and enforces the same floor.
+
+use std::rc::Rc;
+
+use hyper::StatusCode;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    closing,
+    hello::{self, Alert, Hello, Outcome, Peeked},
+    http::{TlsFacts, respond},
+    io::ClientAddr,
+    metrics::LaneKind,
+    policy::{Failure, Reason, judge},
+    refusal::Refusal,
+    rollout::{Lane, lane},
+    session::HandshakeFailure,
+    shard::{Shard, View},
+    tls::{self, TlsStream},
+};
+
+/// A connection whose handshake is over.
+#[derive(Debug)]
+pub struct Greeted {
+    /// The decrypted stream.
+    pub stream: Box<TlsStream>,
+    /// What was agreed.
+    pub facts: TlsFacts,
+}
+
+/// Handshakes with a client that holds the floor and refuses any other; none where the
+/// connection ended here.
+pub async fn greet(
+    mut stream: TcpStream,
+    accepted: Instant,
+    client: ClientAddr,
+    shard: &Rc<Shard>,
+) -> Option<Greeted> {
+    let view = shard.view();
+    let visit = Visit { client, shard, view: &view };
+    let deadline = accepted + view.snapshot.config.limits.handshake_timeout;
+    let (hello, bytes) = match timeout_at(deadline, hello::peek(&mut stream)).await {
+        Ok(Ok(Peeked { outcome: Outcome::Hello(hello), bytes })) => (hello, bytes),
+        Ok(Ok(Peeked { outcome, .. })) => {
+            visit.no_hello(stream, &outcome).await;
+            return None;
+        }
+        Ok(Err(_reset)) => return visit.fail(HandshakeFailure::Reset),
+        Err(_elapsed) => return visit.fail(HandshakeFailure::Timeout),
+    };
+    let site = view.snapshot.sites.find(hello.sni.as_ref());
+    match lane(judge(&site.policy, &hello)) {
+        Lane::Refuse(failure) => {
+            visit.refuse(stream, &hello, failure).await;
+            None
+        }
+        Lane::Serve => {
+            visit.shard.counters.hello(hello.offered(), None, LaneKind::Serve);
+            match timeout_at(deadline, tls::accept(stream, &bytes, site)).await {
+                Ok(accepted) => visit.welcome(*hello, accepted),
+                Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
+            }
+        }
+    }
+}
+
+/// One client at the door.
+struct Visit<'a> {
+    client: ClientAddr,
+    shard: &'a Shard,
+    view: &'a View,
+}
+
+impl Visit<'_> {
+    fn welcome(
+        &self,
+        hello: Hello,
+        accepted: Result<tls::Accepted, tls::HandshakeError>,
+    ) -> Option<Greeted> {
+        match accepted {
+            Ok(tls::Accepted { stream, session }) => {
+                self.shard.counters.handshake(&session);
+                let ja4 = hello.ja4();
+                Some(Greeted { stream, facts: TlsFacts::new(session, hello.sni, ja4) })
+            }
+            Err(error) => {
+                tracing::debug!(client = %self.client.ip, %error, "handshake failed");
+                self.fail(error.failure())
+            }
+        }
+    }
+
+    fn fail<T>(&self, failure: HandshakeFailure) -> Option<T> {
+        self.shard.counters.handshake_failed(failure);
+        None
+    }
+
+    async fn refuse(&self, stream: TcpStream, hello: &Hello, failure: Failure) {
+        self.record(Some(hello), failure.reason, None);
+        let timer = self.shard.timers.timer();
+        match Alert::record_version(hello) {
+            Some(version) => {
+                closing::with_word(stream, &failure.alert.record(version), &timer).await;
+            }
+            // SSL 2 has no alert that says it.
+            None => closing::politely(stream, &timer).await,
+        }
+    }
+
+    /// What came is no hello: the sender is told so in its own language where it has one.
+    async fn no_hello(&self, stream: TcpStream, outcome: &Outcome) {
+        let timer = self.shard.timers.timer();
+        match outcome {
+            Outcome::Hello(_) | Outcome::More => {
+                self.fail::<()>(HandshakeFailure::Eof);
+            }
+            Outcome::PlainHttp => {
+                self.record(None, Reason::Malformed, Some("plain HTTP on a TLS port"));
+                let detail = "this port speaks TLS; send the request to an https:// URL";
+                let answer =
+                    respond::raw(StatusCode::BAD_REQUEST, "http_request_error", detail);
+                closing::with_word(stream, &answer, &timer).await;
+            }
+            Outcome::ProxyHeader => {
+                let detail = "a PROXY header from a peer that is not expected to send one";
+                self.record(None, Reason::Malformed, Some(detail));
+                closing::politely(stream, &timer).await;
+            }
+            Outcome::Malformed(error) => {
+                self.record(None, Reason::Malformed, Some(error.label()));
+                let alert = Alert::DecodeError.record(TLS_1_0);
+                closing::with_word(stream, &alert, &timer).await;
+            }
+        }
+    }
+
+    fn record(&self, hello: Option<&Hello>, reason: Reason, detail: Option<&str>) {
+        Refusal { client: self.client, hello, reason, detail }.record(self.shard, self.view);
+    }
+}
+
+/// The record version that every client reads an alert in (RFC 8446 appendix D).
+const TLS_1_0: u16 = 0x0301;

@@ -1,0 +1,79 @@
+//! Why a request gets an answer of our own instead of an upstream's.
+//!
+//! Made along the way of a request, answered in one place (`respond`). Whose fault it was is in
+//! the status: 4xx the client's, 5xx the upstream's.
+
+use hyper::StatusCode;
+
+use crate::upstream::UpstreamError;
+
+/// Why a request is not answered by an upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// RFC 9112 3.2
+    #[error("the request has no Host field")]
+    HostMissing,
+    /// RFC 9112 3.2
+    #[error("the request has more than one Host field")]
+    HostTwice,
+    /// RFC 9110 7.2
+    #[error("the request's host is not a host name with an optional port")]
+    HostInvalid,
+    /// RFC 9113 8.3.1
+    #[error("the request's Host field differs from its :authority")]
+    HostDiffers,
+    /// RFC 9112 3.2
+    #[error("the request's target is not a path")]
+    TargetInvalid,
+    /// No tunnel is offered.
+    #[error("CONNECT is not served here")]
+    Connect,
+    /// RFC 9112 6.1
+    #[error("the request uses a transfer coding other than chunked")]
+    TransferCoding,
+    /// No route matches host and path.
+    #[error("nothing is served at this host and path")]
+    NoRoute,
+    /// `plain_http.action = "refuse"`
+    #[error("this API is served over HTTPS only; send the request to an https:// URL, and \
+             replace any credentials that were sent in clear")]
+    PlainHttp,
+    /// The upstream gave no response.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+impl RequestError {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::HostMissing
+            | Self::HostTwice
+            | Self::HostInvalid
+            | Self::HostDiffers
+            | Self::TargetInvalid => StatusCode::BAD_REQUEST,
+            Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::PlainHttp => StatusCode::FORBIDDEN,
+            Self::Upstream(error) => error.status(),
+        }
+    }
+
+    /// The error type of `Proxy-Status` (RFC 9209 2.3).
+    #[must_use]
+    pub fn proxy_status(&self) -> &'static str {
+        match self {
+            Self::HostMissing
+            | Self::HostTwice
+            | Self::HostInvalid
+            | Self::HostDiffers
+            | Self::TargetInvalid
+            | Self::TransferCoding => "http_request_error",
+            Self::Connect | Self::PlainHttp => "http_request_denied",
+            Self::NoRoute => "destination_not_found",
+            Self::Upstream(error) => error.proxy_status(),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! HTTP/1.1 on one connection, from the first byte to the moment it has nothing to do.
+//!
+//! Called by `connection`, which parks the stream while it is idle and calls again on the next
+//! byte: an idle connection then holds no buffers and no protocol state. No byte may get lost in
+//! between.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::{
+    Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+
+use super::{
+    Body, Client, respond, service,
+    watch::{Order, Watch},
+};
+use crate::io::{Metered, Socket};
+
+/// How serving ended.
+#[derive(Debug)]
+pub enum End<S> {
+    /// Nothing is under way; the bytes were read ahead of the next request.
+    Idle(S, Bytes),
+    /// The connection is over and may be closed politely.
+    Over(S),
+    /// A response broke off: the client must see that it did.
+    Broken(S),
+}
+
+/// Serves requests until the connection is idle or over. `ahead` was read already.
+pub async fn serve<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client>) -> End<S> {
+    let mut connection = connection(stream, ahead, client);
+    let mut watch = Watch::new(client);
+    let end = std::future::poll_fn(|cx| poll(&mut connection, &mut watch, cx)).await;
+    let parts = connection.into_parts();
+    let (mut stream, unread) = parts.io.into_inner().into_parts();
+    match end {
+        Stop::Rest => End::Idle(stream, join(parts.read_buf, unread)),
+        Stop::Cut => End::Broken(stream),
+        Stop::Over if client.activity.is_aborted() => End::Broken(stream),
+        Stop::Over => End::Over(stream),
+        Stop::Late => {
+            let detail = "the request's head did not come in time";
+            let answer = respond::raw(StatusCode::REQUEST_TIMEOUT, "http_request_error", detail);
+            let limit = client.shard.view().timeouts.write;
+            let sent = client.activity.timer.limit(limit, stream.write_all(&answer)).await;
+            if matches!(sent, Ok(Ok(()))) { End::Over(stream) } else { End::Broken(stream) }
+        }
+    }
+}
+
+enum Stop {
+    Rest,
+    Over,
+    Late,
+    Cut,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
+
+fn connection<S: Socket>(
+    stream: S,
+    ahead: Bytes,
+    client: &Rc<Client>,
+) -> http1::Connection<TokioIo<Metered<S>>, impl hyper::service::Service<
+    Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = Answering> + use<S>> {
+    let view = client.shard.view();
+    let limits = &view.snapshot.config.limits;
+    let io = TokioIo::new(Metered::new(stream, ahead, Rc::clone(&client.activity)));
+    let client = Rc::clone(client);
+    // Boxed, so that a connection without a request under way does not reserve room for one.
+    let service = service_fn(move |request: Request<Incoming>| -> Answering {
+        let answer = service::answer(Rc::clone(&client), request);
+        Box::pin(async move { Ok(answer.await) })
+    });
+    http1::Builder::new()
+        .header_read_timeout(None)
+        .max_header_size(limits.header_size)
+        .max_buf_size(limits.buffer.max(limits.header_size))
+        .serve_connection(io, service)
+}
+
+fn poll<S, V>(
+    connection: &mut http1::Connection<TokioIo<Metered<S>>, V>,
+    watch: &mut Watch<'_>,
+    cx: &mut Context<'_>,
+) -> Poll<Stop>
+where
+    S: Socket,
+    V: hyper::service::Service<
+            Request<Incoming>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future = Answering,
+        > + Unpin,
+{
+    loop {
+        if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
+            if let Err(error) = result {
+                tracing::debug!(%error, "connection ended");
+            }
+            return Poll::Ready(Stop::Over);
+        }
+        match std::task::ready!(watch.poll(cx)) {
+            Order::Late => return Poll::Ready(Stop::Late),
+            Order::Cut => return Poll::Ready(Stop::Cut),
+            Order::Finish => Pin::new(&mut *connection).graceful_shutdown(),
+            Order::Rest => {
+                // hyper lets an idle connection go at once; a busy one it ends after its answer.
+                Pin::new(&mut *connection).graceful_shutdown();
+                if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
+                    let over = result.is_err();
+                    return Poll::Ready(if over { Stop::Over } else { Stop::Rest });
+                }
+            }
+        }
+    }
+}
+
+/// What hyper had read and what it had not, in this order.
+fn join(read: Bytes, unread: Bytes) -> Bytes {
+    match (read.is_empty(), unread.is_empty()) {
+        (_, true) => read,
+        (true, false) => unread,
+        (false, false) => [read, unread].concat().into(),
+    }
+}

@@ -1,0 +1,21 @@
+//! Serving HTTP to a client: HTTP/1.1 and HTTP/2 in, one exchange with an upstream each.
+//!
+//! `connection` calls [`http1::serve`] or [`http2::serve`]; each request goes through
+//! [`service::answer`], which reads top-down as the life of a request.
+
+mod access;
+mod authority;
+mod body;
+mod client;
+mod error;
+mod headers;
+pub mod http1;
+pub mod http2;
+mod redirect;
+pub mod respond;
+mod service;
+mod watch;
+
+pub use body::Body;
+pub use client::{Client, PARK_AFTER, TlsFacts};
+pub use error::RequestError;

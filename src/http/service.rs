@@ -1,0 +1,141 @@
+//! The life of a request, straight down the page.
+//!
+//! Called by hyper for each request of a connection, HTTP/1.1 and HTTP/2 alike. It always gives
+//! an answer: what fails on the way becomes problem details, never a silent close.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Body as HttpBody, Incoming},
+    header::{CONTENT_TYPE, HeaderValue, LOCATION},
+};
+
+use super::{
+    Body, Client, RequestError,
+    access::Exchange,
+    authority::Authority,
+    body::Content,
+    headers, redirect, respond,
+};
+use crate::{
+    config::PlainAction,
+    shard::View,
+    upstream::{Pool, RequestBody},
+};
+
+/// Answers one request.
+pub async fn answer(client: Rc<Client>, request: Request<Incoming>) -> Response<Body> {
+    let view = client.shard.view();
+    let mut exchange = Exchange::begin(&client, &view, &request);
+    let id = client.shard.request_ids.next();
+    let answered = serve(&client, &view, &mut exchange, &id, request).await;
+    let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id));
+    exchange.answered(response.status());
+    response.map(|content| Body::new(content, exchange))
+}
+
+async fn serve(
+    client: &Client,
+    view: &View,
+    exchange: &mut Exchange,
+    id: &HeaderValue,
+    request: Request<Incoming>,
+) -> Result<Response<Content>, RequestError> {
+    let authority = Authority::of(&request);
+    exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), id);
+    let authority = authority?;
+    if client.tls.is_none()
+        && let Some(answer) = plain(client, view, authority.as_ref(), &request)?
+    {
+        return Ok(answer);
+    }
+    let (route, pool) = find(client, view, authority.as_ref(), &request)?;
+    exchange.takes(route);
+    let (mut parts, body) = request.into_parts();
+    headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
+    let body = upload(client, view, body);
+    let response = pool.send(Request::from_parts(parts, body)).await?;
+    let (mut parts, body) = response.into_parts();
+    headers::to_client(&mut parts, client, &view.snapshot);
+    Ok(Response::from_parts(parts, Content::Upstream(body)))
+}
+
+/// What a plain port answers by itself; none where the request is forwarded.
+fn plain<B>(
+    client: &Client,
+    view: &View,
+    authority: Option<&Authority>,
+    request: &Request<B>,
+) -> Result<Option<Response<Content>>, RequestError> {
+    let config = &view.snapshot.config.plain_http;
+    let action = redirect::action(config, request.uri().path());
+    client.shard.counters.plain_http(action);
+    match action {
+        PlainAction::Forward => Ok(None),
+        PlainAction::Refuse => Err(RequestError::PlainHttp),
+        PlainAction::Redirect => {
+            let authority = authority.ok_or(RequestError::HostMissing)?;
+            let path = request.uri().path_and_query();
+            let target = redirect::target(config, authority.host(), path);
+            moved(config.status, &target).map(Some)
+        }
+    }
+}
+
+fn moved(status: u16, target: &str) -> Result<Response<Content>, RequestError> {
+    let location = HeaderValue::try_from(target);
+    let location = location.map_err(|_invalid| RequestError::TargetInvalid)?;
+    let text = format!("This API is served over HTTPS only: {target}\n");
+    let mut response = Response::new(Content::Own(Bytes::from(text)));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Ok(response)
+}
+
+fn find<'a, B>(
+    client: &Client,
+    view: &'a View,
+    authority: Option<&Authority>,
+    request: &Request<B>,
+) -> Result<(usize, &'a Rc<Pool>), RequestError> {
+    let sni = client.tls.as_ref().and_then(|tls| tls.sni.as_ref());
+    let host = authority.map_or_else(|| sni.map_or("", |sni| sni.as_str()), Authority::host);
+    let snapshot = &view.snapshot;
+    let route = snapshot.router.find(host, request.uri().path());
+    let route = route.ok_or(RequestError::NoRoute)?;
+    let upstream = snapshot.config.routes.get(route).map(|route| route.upstream);
+    let pool = upstream.and_then(|upstream| view.pools.get(upstream));
+    Ok((route, pool.ok_or(RequestError::NoRoute)?))
+}
+
+fn upload(client: &Client, view: &View, body: Incoming) -> RequestBody {
+    if body.is_end_stream() {
+        RequestBody::empty()
+    } else {
+        RequestBody::stream(body, client.shard.timers.timer(), view.timeouts.body)
+    }
+}
+
+fn failed(
+    client: &Client,
+    view: &View,
+    error: &RequestError,
+    id: HeaderValue,
+) -> Response<Content> {
+    tracing::debug!(
+        client = %client.address.ip,
+        status = error.status().as_u16(),
+        cause = std::error::Error::source(error).map(tracing::field::display),
+        %error,
+        "answered by the proxy",
+    );
+    let mut response = respond::error(error).map(Content::Own);
+    response.headers_mut().insert(headers::X_REQUEST_ID, id);
+    headers::set_hsts(response.headers_mut(), client, &view.snapshot);
+    response
+}

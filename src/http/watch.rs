@@ -1,0 +1,88 @@
+//! What to do with a connection when its timer fires or the worker drains.
+//!
+//! Polled by `http1` and `http2` beside hyper. It reads no clock: it arms the connection's one
+//! timer and looks at what moved when that fires, so a busy connection pays nothing for it.
+
+use std::task::{Context, Poll};
+
+use super::Client;
+use crate::io::Phase;
+
+/// What a connection is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Nothing is under way and nothing waits: it may rest, or go.
+    Rest,
+    /// End after what is under way.
+    Finish,
+    /// The head of a request did not come in time.
+    Late,
+    /// The client takes nothing of what waits for it.
+    Cut,
+}
+
+/// The watch over one connection.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    client: &'a Client,
+    seen: Option<u64>,
+    finishing: bool,
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(client: &'a Client) -> Self {
+        client.activity.timer.set(client.rest);
+        Self { client, seen: None, finishing: false }
+    }
+
+    /// Ready with an order; call it again after carrying it out.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+        loop {
+            if let Some(order) = self.drain() {
+                return Poll::Ready(order);
+            }
+            std::task::ready!(self.client.activity.timer.poll(cx));
+            if let Some(order) = self.time_is_up() {
+                return Poll::Ready(order);
+            }
+        }
+    }
+
+    /// Head: the request will be answered first, and is then told that the connection ends.
+    fn drain(&mut self) -> Option<Order> {
+        if self.finishing || !self.client.shard.is_draining() {
+            return None;
+        }
+        match self.client.activity.phase() {
+            Phase::Head => None,
+            Phase::Idle => {
+                self.finishing = true;
+                Some(Order::Rest)
+            }
+            Phase::Busy => {
+                self.finishing = true;
+                Some(Order::Finish)
+            }
+        }
+    }
+
+    fn time_is_up(&mut self) -> Option<Order> {
+        let activity = &self.client.activity;
+        match activity.phase() {
+            Phase::Head => return Some(Order::Late),
+            Phase::Idle if !activity.write_waits() => {
+                // Whoever is told to rest and cannot is looked at again later.
+                activity.timer.set(self.client.shard.view().timeouts.write);
+                return Some(Order::Rest);
+            }
+            Phase::Idle | Phase::Busy => {}
+        }
+        let moved = activity.moved();
+        if activity.write_waits() && self.seen == Some(moved) {
+            return Some(Order::Cut);
+        }
+        self.seen = Some(moved);
+        activity.timer.set(self.client.shard.view().timeouts.write);
+        None
+    }
+}

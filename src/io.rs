@@ -1,0 +1,261 @@
+//! A client's byte stream as the rest sees it: metered, and able to take back bytes.
+//!
+//! `http` runs its protocols over a [`Metered`] stream; what the stream does (bytes moved, a
+//! write that waits) is noted in an [`Activity`] that timeouts are judged by. Nothing here knows
+//! TLS or HTTP, and nothing here may buffer more than the bytes it was given back.
+
+use std::{
+    cell::Cell,
+    io::{self, IoSlice},
+    net::IpAddr,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::timer::{Ticks, Timer};
+
+/// A stream that stands on a TCP socket.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// The socket below, for readiness and options.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+/// The address at the other end of the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddr {
+    /// IPv4 addresses never come in their IPv6-mapped form.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: u16,
+}
+
+impl From<std::net::SocketAddr> for PeerAddr {
+    fn from(address: std::net::SocketAddr) -> Self {
+        Self { ip: address.ip().to_canonical(), port: address.port() }
+    }
+}
+
+/// The address of the client itself: what forwarding headers, logs and limits speak of. It is the
+/// peer's, unless something in between that is trusted said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddr {
+    /// IPv4 addresses never come in their IPv6-mapped form.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: u16,
+}
+
+impl From<PeerAddr> for ClientAddr {
+    fn from(peer: PeerAddr) -> Self {
+        Self { ip: peer.ip, port: peer.port }
+    }
+}
+
+/// What a client's connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its next request.
+    Idle,
+    /// The rest of a request's head.
+    Head,
+    /// A request is being answered.
+    Busy,
+}
+
+/// What a connection does, noted without reading a clock: whoever needs a time arms the timer
+/// and looks at the counts when it fires.
+#[derive(Debug)]
+pub struct Activity {
+    /// The connection's one timer.
+    pub timer: Timer,
+    header_timeout: Option<Ticks>,
+    phase: Cell<Phase>,
+    read: Cell<u64>,
+    written: Cell<u64>,
+    write_waits: Cell<bool>,
+    in_flight: Cell<u32>,
+    aborted: Cell<bool>,
+}
+
+impl Activity {
+    /// A fresh connection: idle, nothing moved. `header_timeout` is for a protocol in which the
+    /// first byte after a rest begins a request (HTTP/1.1); over HTTP/2 it may be anything.
+    #[must_use]
+    pub fn new(timer: Timer, header_timeout: Option<Ticks>) -> Self {
+        Self {
+            timer,
+            header_timeout,
+            phase: Cell::new(Phase::Idle),
+            read: Cell::new(0),
+            written: Cell::new(0),
+            write_waits: Cell::new(false),
+            in_flight: Cell::new(0),
+            aborted: Cell::new(false),
+        }
+    }
+
+    /// What it waits for.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Requests being answered.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.get()
+    }
+
+    /// Bytes that moved in either direction so far.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.read.get().wrapping_add(self.written.get())
+    }
+
+    /// Whether bytes wait for the client to take them.
+    #[must_use]
+    pub fn write_waits(&self) -> bool {
+        self.write_waits.get()
+    }
+
+    /// A response broke off: the connection must not end as if it had been complete.
+    pub fn abort(&self) {
+        self.aborted.set(true);
+    }
+
+    /// Whether [`Self::abort`] was called.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
+        self.aborted.get()
+    }
+
+    /// A request's head is whole.
+    pub fn request_begins(&self) {
+        self.in_flight.set(self.in_flight.get().saturating_add(1));
+        self.phase.set(Phase::Busy);
+    }
+
+    /// A response has ended; after the last one the connection is idle and `rest` runs.
+    pub fn request_ends(&self, rest: Ticks) {
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+        if self.in_flight.get() == 0 {
+            self.phase.set(Phase::Idle);
+            self.timer.set(rest);
+        }
+    }
+
+    fn has_read(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.read.set(self.read.get().wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX)));
+        if let Some(limit) = self.header_timeout
+            && self.phase.get() == Phase::Idle
+        {
+            self.phase.set(Phase::Head);
+            self.timer.set(limit);
+        }
+    }
+
+    fn has_written(&self, result: &Poll<io::Result<usize>>) {
+        match result {
+            Poll::Ready(Ok(bytes)) => {
+                let bytes = u64::try_from(*bytes).unwrap_or(u64::MAX);
+                self.written.set(self.written.get().wrapping_add(bytes));
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.write_waits.set(true),
+        }
+    }
+}
+
+/// A stream whose traffic is noted in an [`Activity`], and that first gives out the bytes it was
+/// handed (those read ahead of it).
+#[derive(Debug)]
+pub struct Metered<S> {
+    inner: S,
+    ahead: Bytes,
+    activity: Rc<Activity>,
+}
+
+impl<S> Metered<S> {
+    /// `ahead` is read before anything from `inner`.
+    pub fn new(inner: S, ahead: Bytes, activity: Rc<Activity>) -> Self {
+        Self { inner, ahead, activity }
+    }
+
+    /// The stream, and what of `ahead` was not read.
+    pub fn into_parts(self) -> (S, Bytes) {
+        (self.inner, self.ahead)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if self.ahead.is_empty() {
+            std::task::ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        } else {
+            let take = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(take));
+            if self.ahead.is_empty() {
+                self.ahead = Bytes::new();
+            }
+        }
+        self.activity.has_read(buffer.filled().len().saturating_sub(before));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.activity.has_written(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.activity.has_written(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.inner).poll_flush(cx);
+        self.activity.write_waits.set(result.is_pending());
+        result
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

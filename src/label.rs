@@ -1,0 +1,86 @@
+//! Closed sets of words: what metrics are counted by and logs speak in.
+//!
+//! A label's words never come from a client, so a client can never make a new series. Used by
+//! every module that names such a set, and by `metrics`, which counts by `index`.
+
+/// One of a closed set of words.
+pub trait Label: Copy + 'static {
+    /// Every member, in the order of `index`.
+    const ALL: &'static [Self];
+
+    /// Its place in `ALL`.
+    fn index(self) -> usize;
+
+    /// Its word.
+    fn as_str(self) -> &'static str;
+}
+
+/// Declares an enum and its words in one go; the words are a contract with dashboards and logs.
+macro_rules! labels {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis enum $name:ident {
+            $($(#[$member_meta:meta])* $member:ident = $word:literal,)+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $visibility enum $name {
+            $($(#[$member_meta])* $member,)+
+        }
+
+        impl $name {
+            /// Its word.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$member => $word,)+
+                }
+            }
+        }
+
+        impl $crate::label::Label for $name {
+            const ALL: &'static [Self] = &[$(Self::$member,)+];
+
+            fn index(self) -> usize {
+                // Members are few, and the compiler makes this the discriminant.
+                Self::ALL.iter().position(|member| *member == self).unwrap_or(0)
+            }
+
+            fn as_str(self) -> &'static str {
+                Self::as_str(self)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+pub(crate) use labels;
+
+#[cfg(test)]
+mod tests {
+    use super::Label;
+
+    labels! {
+        /// A set for the test.
+        enum Sample {
+            /// One.
+            One = "one",
+            /// Two.
+            Two = "two",
+        }
+    }
+
+    #[test]
+    fn every_member_is_at_its_index() {
+        for (index, member) in Sample::ALL.iter().enumerate() {
+            assert_eq!(member.index(), index);
+        }
+        assert_eq!(Sample::Two.to_string(), "two");
+    }
+}

@@ -1,0 +1,166 @@
+//! Accepts sockets and hands each to a worker; it never ends through a client's fault.
+//!
+//! Run by `worker`, one task a listening socket. The kernel spreads connections over the workers
+//! (SO_REUSEPORT) by their addresses, so few long connections can crowd one worker; a crowded
+//! worker hands a fresh socket to the least loaded one, before the handshake.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    connection::{self, Arrival},
+    io::PeerAddr,
+    metrics::ListenerKind,
+    shard::{Loads, Shard},
+};
+
+/// How long to wait when the process or the machine is out of something; accepting goes on then.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A worker is crowded with a quarter and this many more connections than the least loaded one.
+const CROWD: usize = 16;
+
+/// Waiting sockets that one worker takes from others; more stay where they came.
+const HANDED: usize = 256;
+
+/// A socket on its way to another worker.
+#[derive(Debug)]
+pub struct Handed {
+    stream: std::net::TcpStream,
+    peer: PeerAddr,
+    listener: ListenerKind,
+    at: Instant,
+}
+
+/// All workers as each of them sees them: how loaded they are, and how to reach them.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    loads: Loads,
+    doors: Arc<[mpsc::Sender<Handed>]>,
+}
+
+impl Peers {
+    /// For as many workers as `loads` has; the receivers are theirs, in order.
+    #[must_use]
+    pub fn new(loads: Loads) -> (Self, Vec<mpsc::Receiver<Handed>>) {
+        let (doors, receivers): (Vec<_>, Vec<_>) =
+            (0..loads.workers()).map(|_| mpsc::channel(HANDED)).unzip();
+        (Self { loads, doors: doors.into() }, receivers)
+    }
+
+    /// Whom worker `index` should hand a socket to, if it is crowded.
+    fn less_crowded(&self, index: usize) -> Option<&mpsc::Sender<Handed>> {
+        let (least, load) = self.loads.least()?;
+        let crowded = load.saturating_add(load / 4).saturating_add(CROWD);
+        (self.loads.of(index) > crowded).then(|| self.doors.get(least)).flatten()
+    }
+}
+
+/// Accepts until `stop`, then takes what the kernel has queued by then, and ends.
+pub async fn accept(
+    listener: TcpListener,
+    kind: ListenerKind,
+    shard: Rc<Shard>,
+    peers: Peers,
+    stop: impl Future<Output = ()>,
+) {
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        if !take(accepted, kind, &shard, &peers) {
+            sleep(PAUSE).await;
+        }
+    }
+    // Closing the listener would reset these.
+    while let Poll::Ready(accepted @ Ok(_)) =
+        poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
+    {
+        take(accepted, kind, &shard, &peers);
+    }
+}
+
+/// Serves sockets that other workers hand over.
+pub async fn receive(mut handed: mpsc::Receiver<Handed>, shard: Rc<Shard>) {
+    while let Some(Handed { stream, peer, listener, at }) = handed.recv().await {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => start(Arrival { stream, peer, listener, at }, &shard),
+            Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
+        }
+    }
+}
+
+/// Whether to go on at once; not so when there is nothing to accept with.
+fn take(
+    accepted: io::Result<(TcpStream, SocketAddr)>,
+    listener: ListenerKind,
+    shard: &Rc<Shard>,
+    peers: &Peers,
+) -> bool {
+    match accepted {
+        Ok((stream, address)) => {
+            let arrival =
+                Arrival { stream, peer: PeerAddr::from(address), listener, at: Instant::now() };
+            place(arrival, shard, peers);
+            true
+        }
+        Err(error) if is_of_the_client(&error) => true,
+        Err(error) => {
+            shard.counters.accept_failed();
+            tracing::warn!(%error, listener = listener.as_str(), "cannot accept; trying again");
+            false
+        }
+    }
+}
+
+/// On this worker, or on a less crowded one.
+fn place(arrival: Arrival, shard: &Rc<Shard>, peers: &Peers) {
+    let Some(door) = peers.less_crowded(shard.index) else { return start(arrival, shard) };
+    let Ok(permit) = door.try_reserve() else { return start(arrival, shard) };
+    let Arrival { stream, peer, listener, at } = arrival;
+    match stream.into_std() {
+        Ok(stream) => permit.send(Handed { stream, peer, listener, at }),
+        Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
+    }
+}
+
+fn start(arrival: Arrival, shard: &Rc<Shard>) {
+    // Counted in before the first await, so that a drain waits for handshakes too.
+    let open = shard.enter(arrival.listener);
+    let shard = Rc::clone(shard);
+    tokio::task::spawn_local(async move {
+        connection::serve(arrival, shard).await;
+        drop(open);
+    });
+}
+
+/// accept(2) also reports what befell a connection that was queued.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::TimedOut
+    )
+}

@@ -1,0 +1,102 @@
+//! One worker's counters of what no configuration names: hellos, handshakes, connections.
+
+use super::{
+    cells::{Cell, Table},
+    labels::{Credentials, Judged, LaneKind, ListenerKind, Plain},
+};
+use crate::{
+    config::PlainAction,
+    label::Label,
+    policy::Reason,
+    session::{Alpn, Cipher, Group, HandshakeFailure, Session},
+    version::{Offered, TlsVersion},
+};
+
+/// The cells of one worker; only that worker's thread may call what adds.
+#[derive(Debug)]
+pub struct Counters {
+    /// By offered version, verdict, reason (or none) and lane.
+    pub(super) hellos: Table<4>,
+    /// By version, cipher, group, protocol and whether resumed.
+    pub(super) handshakes: Table<5>,
+    pub(super) handshake_failures: Table<1>,
+    /// By action and credentials.
+    pub(super) plain_http: Table<2>,
+    pub(super) open: [Cell; 2],
+    pub(super) accept_failures: Cell,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let (versions, resumed) = (TlsVersion::ALL.len(), 2);
+        Self {
+            hellos: Table::new([
+                Offered::ALL.len(),
+                Judged::ALL.len(),
+                // One more for a hello that fails nothing.
+                Reason::ALL.len() + 1,
+                LaneKind::ALL.len(),
+            ]),
+            handshakes: Table::new([
+                versions,
+                Cipher::ALL.len(),
+                Group::ALL.len(),
+                Alpn::ALL.len(),
+                resumed,
+            ]),
+            handshake_failures: Table::new([HandshakeFailure::ALL.len()]),
+            plain_http: Table::new([Plain::ALL.len(), Credentials::ALL.len()]),
+            open: Default::default(),
+            accept_failures: Cell::default(),
+        }
+    }
+}
+
+impl Counters {
+    /// A hello, and the first reason it fails by, if it does.
+    pub fn hello(&self, offered: Offered, failed: Option<Reason>, lane: LaneKind) {
+        let judged = if failed.is_some() { Judged::Fail } else { Judged::Pass };
+        let reason = failed.map_or(Reason::ALL.len(), Label::index);
+        self.hellos.add([offered.index(), judged.index(), reason, lane.index()]);
+    }
+
+    /// A handshake that came to its end.
+    pub fn handshake(&self, session: &Session) {
+        self.handshakes.add([
+            session.version.index(),
+            session.cipher.index(),
+            session.group.index(),
+            session.alpn.index(),
+            usize::from(session.resumed),
+        ]);
+    }
+
+    /// A handshake that did not.
+    pub fn handshake_failed(&self, failure: HandshakeFailure) {
+        self.handshake_failures.add([failure.index()]);
+    }
+
+    /// A request on a plain port.
+    pub fn plain_http(&self, action: PlainAction) {
+        self.plain_http.add([Plain::from(action).index(), Credentials::None.index()]);
+    }
+
+    /// One more connection.
+    pub fn connection_opened(&self, listener: ListenerKind) {
+        if let Some(cell) = self.open.get(listener.index()) {
+            cell.add(1);
+        }
+    }
+
+    /// One less.
+    pub fn connection_closed(&self, listener: ListenerKind) {
+        if let Some(cell) = self.open.get(listener.index()) {
+            cell.subtract(1);
+        }
+    }
+
+    /// There was nothing to accept a connection with.
+    pub fn accept_failed(&self) {
+        self.accept_failures.add(1);
+    }
+}

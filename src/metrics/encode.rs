@@ -1,0 +1,290 @@
+//! The metrics as OpenMetrics text: every name and label that dashboards and alerts rely on.
+//!
+//! Called by the admin port. Reading does not stop a worker; a sample may be a moment old.
+
+use std::{fmt, sync::Arc, sync::atomic::Ordering};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{
+        DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric, NoLabelSet, text,
+    },
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+
+use super::{
+    Metrics,
+    cells::{Summed, Table},
+    counters::Counters,
+    families::CODES,
+    labels::{
+        Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, ServedVersion,
+        UpstreamOutcome,
+    },
+};
+use crate::{
+    label::Label,
+    panics,
+    policy::Reason,
+    session::{Alpn, Cipher, Group, HandshakeFailure},
+    version::{Offered, TlsVersion},
+};
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl Metrics {
+    /// All of it as OpenMetrics text.
+    #[must_use]
+    pub fn encode(self: &Arc<Self>) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Arc::clone(self)));
+        let mut text = String::new();
+        match text::encode(&mut text, &registry) {
+            Ok(()) => text,
+            // Writing into a String cannot fail; a family that could not be written ends there.
+            Err(fmt::Error) => text,
+        }
+    }
+}
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let to = &mut encoder;
+        self.hellos(to)?;
+        self.handshakes(to)?;
+        self.requests(to)?;
+        self.upstreams(to)?;
+        self.connections(to)?;
+        self.process(to)
+    }
+}
+
+/// Words of a closed set, for building label sets by index.
+fn words<L: Label>() -> Vec<&'static str> {
+    L::ALL.iter().map(|label| label.as_str()).collect()
+}
+
+/// One counter family from the tables of all workers; combinations that never came are left out.
+fn table<const N: usize>(
+    to: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    labels: [(&'static str, Vec<&'static str>); N],
+    tables: &[&Table<N>],
+) -> fmt::Result {
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+    let sizes = labels.each_ref().map(|(_, words)| words.len());
+    for place in 0..sizes.iter().product() {
+        let mut rest = place;
+        let mut index = [0; N];
+        for (at, size) in index.iter_mut().zip(sizes).rev() {
+            *at = rest % size;
+            rest /= size;
+        }
+        let count: u64 = tables.iter().filter_map(|table| table.cell(index)).map(|c| c.value()).sum();
+        if count > 0 {
+            let word = |((name, words), at): (&(&'static str, Vec<&'static str>), usize)| {
+                (*name, words.get(at).copied().unwrap_or_default())
+            };
+            let set: Vec<_> = labels.iter().zip(index).map(word).collect();
+            family
+                .encode_family(&set.as_slice())?
+                .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+        }
+    }
+    Ok(())
+}
+
+fn gauge(
+    to: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    value: impl EncodeGaugeValue,
+) -> fmt::Result {
+    let encoder = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::new(value).encode(encoder)
+}
+
+fn counter(
+    to: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    value: impl EncodeCounterValue,
+) -> fmt::Result {
+    let encoder = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+    ConstCounter::new(value).encode(encoder)
+}
+
+impl Metrics {
+    fn tables<'a, const N: usize>(
+        &'a self,
+        of: impl Fn(&'a Counters) -> &'a Table<N>,
+    ) -> Vec<&'a Table<N>> {
+        self.workers.iter().map(|worker| of(worker)).collect()
+    }
+
+    fn hellos(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut reasons = words::<Reason>();
+        reasons.push("none");
+        table(
+            to,
+            ("tlsfloor_client_hellos", "ClientHellos by highest offered version and what became of them"),
+            [
+                ("offered", words::<Offered>()),
+                ("verdict", words::<Judged>()),
+                ("reason", reasons),
+                ("lane", words::<LaneKind>()),
+            ],
+            &self.tables(|worker| &worker.hellos),
+        )
+    }
+
+    fn handshakes(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        table(
+            to,
+            ("tlsfloor_handshakes", "Completed TLS handshakes"),
+            [
+                ("version", words::<TlsVersion>()),
+                ("cipher", words::<Cipher>()),
+                ("group", words::<Group>()),
+                ("alpn", words::<Alpn>()),
+                ("resumed", vec!["false", "true"]),
+            ],
+            &self.tables(|worker| &worker.handshakes),
+        )?;
+        table(
+            to,
+            ("tlsfloor_handshake_failures", "TLS handshakes that did not complete"),
+            [("reason", words::<HandshakeFailure>())],
+            &self.tables(|worker| &worker.handshake_failures),
+        )
+    }
+
+    fn requests(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let routes: Vec<_> = self.families().routes.values().map(Arc::clone).collect();
+        let codes: Vec<String> = CODES.iter().map(u16::to_string).collect();
+        let name = "tlsfloor_requests";
+        let help = "Requests by route, protocol, TLS version and status code";
+        let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for route in &routes {
+            for (protocol, version) in combinations() {
+                let shards: Vec<_> =
+                    route.shards().filter_map(|shard| shard.codes(protocol, version)).collect();
+                for place in 0..=CODES.len() {
+                    let cells = shards.iter().filter_map(|cells| cells.get(place));
+                    let count: u64 = cells.map(|cell| cell.value()).sum();
+                    if count == 0 {
+                        continue;
+                    }
+                    let set = [
+                        ("route", route.label.as_str()),
+                        ("protocol", protocol.as_str()),
+                        ("tls_version", version.as_str()),
+                        ("code", codes.get(place).map_or("other", String::as_str)),
+                    ];
+                    family
+                        .encode_family(&set)?
+                        .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+                }
+            }
+        }
+        let durations = routes.iter().map(|route| {
+            (route.label.as_str(), sum(route.shards().map(|shard| &shard.duration)))
+        });
+        let what = ("tlsfloor_request_duration_seconds", "Seconds from a request's head to the end of its response");
+        histograms(to, what, "route", durations)
+    }
+
+    fn upstreams(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let upstreams: Vec<_> = self.families().upstreams.values().map(Arc::clone).collect();
+        let name = "tlsfloor_upstream_requests";
+        let help = "Requests to upstreams by how they came out";
+        let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for upstream in &upstreams {
+            for outcome in UpstreamOutcome::ALL {
+                let cells =
+                    upstream.shards().filter_map(|shard| shard.outcomes.cell([outcome.index()]));
+                let count: u64 = cells.map(|cell| cell.value()).sum();
+                if count > 0 {
+                    let set = [("upstream", upstream.label.as_str()), ("outcome", outcome.as_str())];
+                    family
+                        .encode_family(&set)?
+                        .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+                }
+            }
+        }
+        let durations = upstreams.iter().map(|upstream| {
+            (upstream.label.as_str(), sum(upstream.shards().map(|shard| &shard.duration)))
+        });
+        let what = ("tlsfloor_upstream_duration_seconds", "Seconds from a request to an upstream to the end of its response");
+        histograms(to, what, "upstream", durations)
+    }
+
+    fn connections(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        table(
+            to,
+            ("tlsfloor_plain_http_requests", "Requests on plain ports by what they got"),
+            [("action", words::<Plain>()), ("credentials", words::<Credentials>())],
+            &self.tables(|worker| &worker.plain_http),
+        )?;
+        let help = "Open client connections";
+        let mut family =
+            to.encode_descriptor("tlsfloor_connections_open", help, None, MetricType::Gauge)?;
+        for listener in ListenerKind::ALL {
+            let cells = self.workers.iter().filter_map(|worker| worker.open.get(listener.index()));
+            let open: u64 = cells.map(|cell| cell.value()).sum();
+            family.encode_family(&[("listener", listener.as_str())])?.encode_gauge(&open)?;
+        }
+        let failures: u64 = self.workers.iter().map(|worker| worker.accept_failures.value()).sum();
+        counter(to, ("tlsfloor_accept_failures", "Times there was nothing to accept a connection with"), failures)
+    }
+
+    fn process(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let generation = self.generation.load(Ordering::Relaxed);
+        gauge(to, ("tlsfloor_config_generation", "Configuration in force, counted from 1"), generation)?;
+        gauge(to, ("tlsfloor_config_last_reload_success", "Whether the last load of the configuration succeeded"), 1u64)?;
+        let loaded = self.loaded.load(Ordering::Relaxed);
+        gauge(to, ("tlsfloor_config_last_reload_success_timestamp_seconds", "When a configuration was last loaded"), loaded)?;
+        let help = "When a certificate expires";
+        let name = "tlsfloor_certificate_expiry_timestamp_seconds";
+        let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (certificate, expiry) in &self.families().certificates {
+            family.encode_family(&[("name", certificate.as_str())])?.encode_gauge(expiry)?;
+        }
+        gauge(to, ("tlsfloor_workers", "Worker threads"), u64::try_from(self.workers.len()).unwrap_or(0))?;
+        counter(to, ("tlsfloor_panics", "Bugs that ended a connection; please report them"), panics::count())?;
+        let mut family =
+            to.encode_descriptor("tlsfloor_build_info", "Which build this is", None, MetricType::Gauge)?;
+        family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?.encode_gauge(&1u64)
+    }
+}
+
+fn combinations() -> impl Iterator<Item = (Protocol, ServedVersion)> {
+    let versions = |protocol| ServedVersion::ALL.iter().map(move |version| (protocol, *version));
+    Protocol::ALL.iter().flat_map(move |protocol| versions(*protocol))
+}
+
+fn sum<'a>(histograms: impl Iterator<Item = &'a super::cells::Histogram>) -> Summed {
+    histograms.fold(Summed::default(), |mut sum, histogram| {
+        sum.add(histogram);
+        sum
+    })
+}
+
+fn histograms<'a>(
+    to: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    label: &str,
+    of: impl Iterator<Item = (&'a str, Summed)>,
+) -> fmt::Result {
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Histogram)?;
+    for (value, sum) in of.filter(|(_, sum)| sum.count() > 0) {
+        let buckets = sum.bounded();
+        family.encode_family(&[(label, value)])?.encode_histogram::<NoLabelSet>(
+            sum.seconds(),
+            sum.count(),
+            &buckets,
+            None,
+        )?;
+    }
+    Ok(())
+}

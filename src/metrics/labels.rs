@@ -1,0 +1,124 @@
+//! Label sets that belong to no other module.
+
+use crate::{config::PlainAction, label::labels, version::TlsVersion};
+
+labels! {
+    /// Which kind of port a connection came to.
+    pub enum ListenerKind {
+        /// TLS.
+        Https = "https",
+        /// Plain HTTP.
+        Http = "http",
+    }
+}
+
+labels! {
+    /// What a client speaks.
+    pub enum Protocol {
+        /// HTTP/1.0
+        Http10 = "http/1.0",
+        /// HTTP/1.1
+        Http11 = "http/1.1",
+        /// HTTP/2
+        Http2 = "h2",
+    }
+}
+
+labels! {
+    /// The TLS version that a request came over.
+    pub enum ServedVersion {
+        /// Plain HTTP.
+        None = "none",
+        /// TLS 1.2
+        Tls12 = "1.2",
+        /// TLS 1.3
+        Tls13 = "1.3",
+    }
+}
+
+impl From<TlsVersion> for ServedVersion {
+    fn from(version: TlsVersion) -> Self {
+        match version {
+            TlsVersion::Tls12 => Self::Tls12,
+            TlsVersion::Tls13 => Self::Tls13,
+        }
+    }
+}
+
+labels! {
+    /// What a plain request got.
+    pub enum Plain {
+        /// Sent to HTTPS.
+        Redirect = "redirect",
+        /// 403.
+        Refuse = "refuse",
+        /// Forwarded in clear.
+        Forward = "forward",
+    }
+}
+
+impl From<PlainAction> for Plain {
+    fn from(action: PlainAction) -> Self {
+        match action {
+            PlainAction::Redirect => Self::Redirect,
+            PlainAction::Refuse => Self::Refuse,
+            PlainAction::Forward => Self::Forward,
+        }
+    }
+}
+
+labels! {
+    /// Whether a plain request carried credentials. Nothing looks for them yet.
+    pub enum Credentials {
+        /// None were looked for or found.
+        None = "none",
+    }
+}
+
+labels! {
+    /// How a request to an upstream came out.
+    pub enum UpstreamOutcome {
+        /// A whole response.
+        Success = "success",
+        /// The client went away first.
+        Canceled = "canceled",
+        /// No address for the name.
+        ResolveFailed = "resolve_failed",
+        /// Nothing listens there.
+        ConnectRefused = "connect_refused",
+        /// No way there.
+        ConnectFailed = "connect_failed",
+        /// No connection in time.
+        ConnectTimeout = "connect_timeout",
+        /// No response head in time.
+        ResponseTimeout = "response_timeout",
+        /// No HTTP response.
+        ResponseMalformed = "response_malformed",
+        /// Closed before a response.
+        ClosedEarly = "closed_early",
+        /// The body stood still.
+        BodyTimeout = "body_timeout",
+        /// The body broke off.
+        BodyTruncated = "body_truncated",
+    }
+}
+
+labels! {
+    /// Whether a hello holds the floor.
+    pub enum Judged {
+        /// It does.
+        Pass = "pass",
+        /// It does not.
+        Fail = "fail",
+    }
+}
+
+labels! {
+    /// What happens to a connection.
+    pub enum LaneKind {
+        /// Terminated here.
+        Serve = "serve",
+        /// Told why not.
+        Refuse = "refuse",
+    }
+}

@@ -1,0 +1,32 @@
+//! An idle connection: a socket, a timer, and nothing else.
+//!
+//! Called by `connection` between two requests. hyper's buffers and state are gone by then; the
+//! next byte brings them back. Nothing may be read here.
+
+use std::task::Poll;
+
+use tokio::net::TcpStream;
+
+use crate::{shard::Shard, timer::{Ticks, Timer}};
+
+/// What ended the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// There is something to read, if only the client's close.
+    Readable,
+    /// It was idle for too long, or the worker drains.
+    Enough,
+}
+
+/// Rests until there is something to read, for at most `limit`.
+pub async fn park(stream: &TcpStream, timer: &Timer, limit: Ticks, shard: &Shard) -> Woken {
+    timer.set(limit);
+    std::future::poll_fn(|cx| {
+        if stream.poll_read_ready(cx).is_ready() {
+            return Poll::Ready(Woken::Readable);
+        }
+        let expired = timer.poll(cx).is_ready();
+        if expired || shard.is_draining() { Poll::Ready(Woken::Enough) } else { Poll::Pending }
+    })
+    .await
+}

@@ -1,0 +1,73 @@
+//! Names for requests: 128 bits, different for every request of every replica.
+//!
+//! A random start a worker and a count; mixed, so that ids do not give away how many requests
+//! there were. They are names, not secrets.
+
+use std::cell::Cell;
+
+use hyper::header::HeaderValue;
+
+/// One worker's source of ids.
+#[derive(Debug)]
+pub struct RequestIds {
+    seed: u64,
+    count: Cell<u64>,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        let random = || {
+            let mut bytes = [0; 8];
+            // A start without randomness would still count, but replicas could collide.
+            if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+                tracing::warn!("no random numbers: request ids may repeat across replicas");
+            }
+            u64::from_le_bytes(bytes)
+        };
+        Self { seed: random(), count: Cell::new(random()) }
+    }
+}
+
+impl RequestIds {
+    /// The next id: 32 hexadecimal digits.
+    pub fn next(&self) -> HeaderValue {
+        let count = self.count.get().wrapping_add(1);
+        self.count.set(count);
+        let high = mix(self.seed ^ count);
+        let low = mix(high.wrapping_add(count).wrapping_add(self.seed));
+        let mut text = [0; 32];
+        for (at, digit) in text.iter_mut().enumerate() {
+            let half = if at < 16 { high } else { low };
+            let nibble = (half >> (60 - 4 * (at % 16))) & 0xf;
+            *digit = HEX.get(usize::try_from(nibble).unwrap_or(0)).copied().unwrap_or(b'0');
+        }
+        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The finalizer of SplitMix64: a bijection that spreads every bit.
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::RequestIds;
+
+    #[test]
+    fn ids_are_hexadecimal_and_differ() {
+        let (one, other) = (RequestIds::default(), RequestIds::default());
+        let ids: HashSet<_> = (0..500).flat_map(|_| [one.next(), other.next()]).collect();
+        assert_eq!(ids.len(), 1000);
+        let plain = |id: &hyper::header::HeaderValue| {
+            id.len() == 32 && id.as_bytes().iter().all(u8::is_ascii_hexdigit)
+        };
+        assert!(ids.iter().all(plain));
+    }
+}

@@ -1,0 +1,199 @@
+//! What one worker has to itself: counters, timers, pools, and the snapshot it serves by.
+//!
+//! Made by `worker`, handed to every connection, reached from every request. Nothing in it is
+//! shared with another thread, so nothing on the request path takes a lock.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::{
+    config::Limits,
+    metrics::{Counters, ListenerKind},
+    refusals::RefusalLog,
+    request_id::RequestIds,
+    snapshot::Snapshot,
+    timer::{Ticks, Timers},
+    upstream::Pool,
+};
+
+/// One worker's own.
+#[derive(Debug)]
+pub struct Shard {
+    /// Which worker.
+    pub index: usize,
+    /// This worker's cells.
+    pub counters: Arc<Counters>,
+    /// This worker's timers.
+    pub timers: Timers,
+    /// Names for requests.
+    pub request_ids: RequestIds,
+    /// Which refusals are logged; the one thing that all workers share, off the request path.
+    pub refusals: Arc<RefusalLog>,
+    view: RefCell<Rc<View>>,
+    draining: Cell<bool>,
+    loads: Loads,
+}
+
+/// How many connections each worker holds. Each writes its own cell and reads the others'.
+#[derive(Clone, Debug)]
+pub struct Loads(Arc<[AtomicUsize]>);
+
+impl Loads {
+    /// For `workers` workers without connections.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| AtomicUsize::new(0)).collect())
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Connections of worker `index`.
+    #[must_use]
+    pub fn of(&self, index: usize) -> usize {
+        self.0.get(index).map_or(0, |cell| cell.load(Ordering::Relaxed))
+    }
+
+    /// The least loaded worker and its connections.
+    #[must_use]
+    pub fn least(&self) -> Option<(usize, usize)> {
+        let loads = self.0.iter().map(|cell| cell.load(Ordering::Relaxed));
+        loads.enumerate().min_by_key(|(_, load)| *load)
+    }
+
+    /// Connections of all workers.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.0.iter().map(|cell| cell.load(Ordering::Relaxed)).sum()
+    }
+
+    fn set(&self, index: usize, load: usize) {
+        if let Some(cell) = self.0.get(index) {
+            cell.store(load, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A snapshot as one worker serves by it: with pools, and its times in ticks.
+#[derive(Debug)]
+pub struct View {
+    /// What all workers serve by.
+    pub snapshot: Arc<Snapshot>,
+    /// By upstream, as numbered in the configuration.
+    pub pools: Vec<Rc<Pool>>,
+    /// The client side's timeouts.
+    pub timeouts: Timeouts,
+}
+
+/// The client side's timeouts in ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// `limits.header_timeout`
+    pub header: Ticks,
+    /// `limits.body_timeout`
+    pub body: Ticks,
+    /// `limits.write_timeout`
+    pub write: Ticks,
+    /// `limits.idle_timeout`
+    pub idle: Ticks,
+}
+
+impl Timeouts {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            header: Ticks::from(limits.header_timeout),
+            body: Ticks::from(limits.body_timeout),
+            write: Ticks::from(limits.write_timeout),
+            idle: Ticks::from(limits.idle_timeout),
+        }
+    }
+}
+
+impl Shard {
+    /// A worker's own things, by its number.
+    #[must_use]
+    pub fn new(
+        index: usize,
+        snapshot: Arc<Snapshot>,
+        counters: Arc<Counters>,
+        refusals: Arc<RefusalLog>,
+        loads: Loads,
+    ) -> Self {
+        let timers = Timers::default();
+        let view = View::new(snapshot, &timers, index);
+        Self {
+            index,
+            counters,
+            timers,
+            request_ids: RequestIds::default(),
+            refusals,
+            view: RefCell::new(Rc::new(view)),
+            draining: Cell::new(false),
+            loads,
+        }
+    }
+
+    /// What to serve by now. Asked at each connection for TLS and at each request for the rest.
+    pub fn view(&self) -> Rc<View> {
+        Rc::clone(&self.view.borrow())
+    }
+
+    /// From now on connections end after what they are doing.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        self.timers.wake_all();
+    }
+
+    /// Whether the worker drains.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Connections that this worker holds.
+    pub fn open(&self) -> usize {
+        self.loads.of(self.index)
+    }
+
+    /// Counts a connection in until the guard goes.
+    pub fn enter(self: &Rc<Self>, listener: ListenerKind) -> Open {
+        self.loads.set(self.index, self.open().saturating_add(1));
+        self.counters.connection_opened(listener);
+        Open { shard: Rc::clone(self), listener }
+    }
+}
+
+/// An open connection, counted until it is dropped.
+#[derive(Debug)]
+pub struct Open {
+    shard: Rc<Shard>,
+    listener: ListenerKind,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shard.loads.set(self.shard.index, self.shard.open().saturating_sub(1));
+        self.shard.counters.connection_closed(self.listener);
+    }
+}
+
+impl View {
+    fn new(snapshot: Arc<Snapshot>, timers: &Timers, worker: usize) -> Self {
+        let config = &snapshot.config;
+        let with_metrics = config.upstreams.iter().zip(&snapshot.upstreams);
+        let pool = |(upstream, metrics): (_, &Arc<_>)| {
+            Rc::new(Pool::new(upstream, &config.limits, timers.clone(), Arc::clone(metrics), worker))
+        };
+        let pools = with_metrics.map(pool).collect();
+        let timeouts = Timeouts::new(&config.limits);
+        Self { snapshot, pools, timeouts }
+    }
+}

@@ -1,0 +1,149 @@
+//! The handshake with a client whose hello has passed.
+//!
+//! Called by `greet` with the bytes that were peeked: rustls reads the very same ones and judges
+//! them by its own list of versions. The caller bounds the time.
+
+use std::io;
+
+use rustls::{
+    CommonState, Error as TlsError, HandshakeKind, ProtocolVersion,
+    server::{Accepted as Hello, Acceptor},
+};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio_rustls::StartHandshake;
+
+use super::Site;
+use crate::{
+    io::Socket,
+    session::{Alpn, Cipher, Group, HandshakeFailure, Session},
+    version::TlsVersion,
+};
+
+/// A client's decrypted stream.
+pub type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+impl Socket for Box<TlsStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+/// A handshake that came to its end.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The stream; boxed, because it is moved often and is large.
+    pub stream: Box<TlsStream>,
+    /// What was agreed.
+    pub session: Session,
+}
+
+/// A handshake that did not.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// The socket's fault.
+    #[error("the connection broke")]
+    Io(#[source] io::Error),
+    /// What rustls did not like; the client has been told by an alert.
+    #[error("{0}")]
+    Tls(#[source] TlsError),
+}
+
+impl HandshakeError {
+    /// What it is counted as.
+    #[must_use]
+    pub fn failure(&self) -> HandshakeFailure {
+        match self {
+            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                HandshakeFailure::Eof
+            }
+            Self::Io(_) => HandshakeFailure::Reset,
+            Self::Tls(error) => match error {
+                TlsError::AlertReceived(_) => HandshakeFailure::AlertReceived,
+                TlsError::PeerIncompatible(_) | TlsError::NoApplicationProtocol => {
+                    HandshakeFailure::PeerIncompatible
+                }
+                TlsError::PeerMisbehaved(_)
+                | TlsError::InappropriateMessage { .. }
+                | TlsError::InappropriateHandshakeMessage { .. } => {
+                    HandshakeFailure::PeerMisbehaved
+                }
+                TlsError::InvalidMessage(_) => HandshakeFailure::InvalidMessage,
+                TlsError::DecryptError => HandshakeFailure::Decrypt,
+                _ => HandshakeFailure::Other,
+            },
+        }
+    }
+}
+
+/// tokio-rustls puts what rustls says inside an `io::Error`.
+impl From<io::Error> for HandshakeError {
+    fn from(error: io::Error) -> Self {
+        match error.downcast::<TlsError>() {
+            Ok(error) => Self::Tls(error),
+            Err(error) => Self::Io(error),
+        }
+    }
+}
+
+/// Shakes hands as `site`; `received` are all bytes read from `stream` so far.
+///
+/// # Errors
+/// The client has been sent the alert that belongs to it, where there is one.
+pub async fn accept(
+    mut stream: TcpStream,
+    received: &[u8],
+    site: &Site,
+) -> Result<Accepted, HandshakeError> {
+    let hello = match read_hello(received) {
+        Ok(hello) => hello,
+        Err((error, alert)) => {
+            // It may be gone; then there is nobody left to tell.
+            if stream.write_all(&alert).await.is_ok() {
+                drop(stream.shutdown().await);
+            }
+            return Err(error);
+        }
+    };
+    let handshake = StartHandshake::from_parts(hello, stream);
+    let stream = Box::new(handshake.into_stream(site.config.clone()).await?);
+    let session = session(stream.get_ref().1);
+    Ok(Accepted { stream, session })
+}
+
+fn read_hello(mut received: &[u8]) -> Result<Hello, (HandshakeError, Vec<u8>)> {
+    let mut acceptor = Acceptor::default();
+    let silent = |error| (HandshakeError::Io(error), Vec::new());
+    // All of it, and not only up to the end of the hello: what is behind it is never read again.
+    while !received.is_empty() {
+        acceptor.read_tls(&mut received).map_err(silent)?;
+    }
+    match acceptor.accept() {
+        Ok(Some(hello)) => Ok(hello),
+        // Our own reading found a whole hello in these bytes.
+        Ok(None) => Err(silent(io::ErrorKind::UnexpectedEof.into())),
+        Err((error, mut alert)) => {
+            let mut bytes = Vec::new();
+            alert.write_all(&mut bytes).map_err(silent)?;
+            Err((HandshakeError::Tls(error), bytes))
+        }
+    }
+}
+
+fn session(state: &CommonState) -> Session {
+    let number = state.negotiated_cipher_suite().map_or(0, |suite| u16::from(suite.suite()));
+    let group = state.negotiated_key_exchange_group().map_or(0, |group| u16::from(group.name()));
+    Session {
+        version: match state.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => TlsVersion::Tls13,
+            _ => TlsVersion::Tls12,
+        },
+        cipher: Cipher::from_wire(number),
+        group: Group::from_wire(group),
+        alpn: match state.alpn_protocol() {
+            Some(b"h2") => Alpn::H2,
+            Some(b"http/1.1") => Alpn::Http11,
+            _ => Alpn::None,
+        },
+        resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
+    }
+}

@@ -1,0 +1,107 @@
+//! What rustls is told for one site, and what a policy is told of the same.
+//!
+//! Called by `sites`. Both come from one provider and one floor, so that our judgement and
+//! rustls's cannot drift apart.
+
+use std::sync::Arc;
+
+use rustls::{
+    ServerConfig, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
+    crypto::{CryptoProvider, aws_lc_rs},
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
+    sign::CertifiedKey,
+    version::{TLS12, TLS13},
+};
+
+use super::certificate::Certificate;
+use crate::{
+    host::Host,
+    policy::{Auth, Policy, Served, Suite},
+    version::TlsVersion,
+};
+
+/// Why a site cannot be set up. Nothing in a configuration leads here.
+#[derive(Debug, thiserror::Error)]
+#[error("this build of TLS does not work here")]
+pub struct SettingsError(#[from] rustls::Error);
+
+/// rustls's settings for a site.
+///
+/// # Errors
+/// Where the system has no random numbers.
+pub fn server_config(
+    minimum: TlsVersion,
+    certificates: Vec<Arc<Certificate>>,
+) -> Result<ServerConfig, SettingsError> {
+    let versions: Vec<&'static SupportedProtocolVersion> =
+        TlsVersion::ALL.into_iter().filter(|version| *version >= minimum).map(supported).collect();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&versions)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Choice(certificates)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // A site of its own ticketer: a session never moves to a site with another floor.
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 1;
+    Ok(config)
+}
+
+/// What a site with these settings asks of a hello.
+pub fn policy(minimum: TlsVersion, certificates: &[Arc<Certificate>]) -> Policy {
+    let provider = provider();
+    let served = Served {
+        suites: provider.cipher_suites.iter().filter_map(suite).collect(),
+        groups: provider.kx_groups.iter().map(|group| u16::from(group.name())).collect(),
+        keys: certificates.iter().map(|certificate| certificate.kind).collect(),
+    };
+    Policy { minimum, served }
+}
+
+/// rustls prefers X25519MLKEM768 where a client has it (feature `prefer-post-quantum`).
+fn provider() -> CryptoProvider {
+    aws_lc_rs::default_provider()
+}
+
+fn supported(version: TlsVersion) -> &'static SupportedProtocolVersion {
+    match version {
+        TlsVersion::Tls12 => &TLS12,
+        TlsVersion::Tls13 => &TLS13,
+    }
+}
+
+fn suite(suite: &SupportedCipherSuite) -> Option<Suite> {
+    let number = u16::from(suite.suite());
+    match suite {
+        SupportedCipherSuite::Tls13(_) => {
+            Some(Suite { number, version: TlsVersion::Tls13, auth: Auth::Any })
+        }
+        SupportedCipherSuite::Tls12(suite) => {
+            let rsa = suite.sign.contains(&SignatureScheme::RSA_PSS_SHA256);
+            let auth = if rsa { Auth::Rsa } else { Auth::Ecdsa };
+            Some(Suite { number, version: TlsVersion::Tls12, auth })
+        }
+    }
+}
+
+/// Chooses among a site's certificates: one for the name, whose signature the client can check.
+#[derive(Debug)]
+struct Choice(Vec<Arc<Certificate>>);
+
+impl ResolvesServerCert for Choice {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let host = hello.server_name().and_then(|name| Host::parse(name).ok());
+        let covers = |certificate: &Certificate| {
+            host.as_ref().is_none_or(|host| certificate.covers(host))
+        };
+        // rustls has left out the schemes that no shared suite can use.
+        let signs = |certificate: &&Arc<Certificate>| {
+            certificate.key.key.choose_scheme(hello.signature_schemes()).is_some()
+        };
+        let usable = || self.0.iter().filter(signs);
+        let chosen = usable().find(|certificate| covers(certificate));
+        // A certificate with another name still lets the client say what it expected.
+        let chosen = chosen.or_else(|| usable().next()).or_else(|| self.0.first());
+        chosen.map(|certificate| Arc::clone(&certificate.key))
+    }
+}

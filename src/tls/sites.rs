@@ -1,0 +1,165 @@
+//! Sites: which names have which floor and which certificates.
+//!
+//! Built whole by `snapshot` from `[tls]`; `greet` asks for the site of a hello before anything
+//! is agreed. A name that no host claims gets the default site.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rustls::ServerConfig;
+
+use super::{
+    certificate::{Certificate, Findings},
+    settings,
+};
+use crate::{
+    config::{CertificateSource, Problem, Tls, TlsHost},
+    host::{Host, HostPattern},
+    policy::{KeyKind, Policy},
+    version::TlsVersion,
+};
+
+/// Names that share a floor and certificates.
+#[derive(Debug)]
+pub struct Site {
+    /// What is asked of a hello.
+    pub policy: Policy,
+    pub(super) config: Arc<ServerConfig>,
+    certificates: Vec<Arc<Certificate>>,
+}
+
+/// All sites.
+#[derive(Debug)]
+pub struct Sites {
+    exact: HashMap<Host, Arc<Site>>,
+    /// By the suffix behind the star.
+    wildcard: HashMap<Box<str>, Arc<Site>>,
+    rest: Arc<Site>,
+}
+
+impl Sites {
+    /// The site for the name that a client asks for.
+    #[must_use]
+    pub fn find(&self, sni: Option<&Host>) -> &Site {
+        let Some(host) = sni else { return &self.rest };
+        let parent = host.as_str().split_once('.').map(|(_, parent)| parent);
+        let wildcard = || parent.and_then(|parent| self.wildcard.get(parent));
+        self.exact.get(host).or_else(wildcard).unwrap_or(&self.rest)
+    }
+
+    /// Whether the certificate that a client gets for such a name bears it.
+    #[must_use]
+    pub fn covers(&self, pattern: &HostPattern) -> bool {
+        let site = match pattern {
+            HostPattern::Exact(host) => self.find(Some(host)),
+            HostPattern::Wildcard(suffix) => {
+                self.wildcard.get(suffix.as_str()).unwrap_or(&self.rest)
+            }
+            HostPattern::Any => &self.rest,
+        };
+        site.certificates.iter().any(|certificate| certificate.covers_pattern(pattern))
+    }
+
+    /// Each certificate's name and when it ends, in seconds since 1970.
+    pub fn expiries(&self) -> impl Iterator<Item = (String, i64)> {
+        let sites = self.exact.values().chain(self.wildcard.values()).chain([&self.rest]);
+        sites.flat_map(|site| &site.certificates).map(|one| (one.name.clone(), one.expires))
+    }
+}
+
+/// Builds all sites; also gives what is doubtful about them.
+///
+/// # Errors
+/// Every problem at once.
+pub fn build(tls: &Tls, now: i64) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
+    let mut builder = Builder { now, findings: Findings::default() };
+    let common = builder.certificates(&tls.certificates);
+    let rest = builder.site(tls.minimum, &common);
+    let hosts: Vec<_> = tls.hosts.iter().map(|host| builder.host(host, &common)).collect();
+    let Findings { problems, warnings } = builder.findings;
+    let (Some(rest), true) = (rest, problems.is_empty()) else { return Err(problems) };
+    let mut sites = Sites { exact: HashMap::new(), wildcard: HashMap::new(), rest };
+    for (host, site) in tls.hosts.iter().zip(hosts) {
+        for name in &host.names {
+            let Some(site) = &site else { continue };
+            sites.insert(name, Arc::clone(site));
+        }
+    }
+    Ok((sites, warnings))
+}
+
+impl Sites {
+    fn insert(&mut self, name: &HostPattern, site: Arc<Site>) {
+        match name {
+            HostPattern::Exact(host) => drop(self.exact.insert(host.clone(), site)),
+            HostPattern::Wildcard(suffix) => {
+                drop(self.wildcard.insert(suffix.as_str().into(), site));
+            }
+            HostPattern::Any => self.rest = site,
+        }
+    }
+}
+
+struct Builder {
+    now: i64,
+    findings: Findings,
+}
+
+impl Builder {
+    /// ECDSA first: where a client can check both, the cheaper signature is made.
+    fn certificates(&mut self, sources: &[CertificateSource]) -> Vec<Arc<Certificate>> {
+        let loaded = sources
+            .iter()
+            .filter_map(|source| Certificate::load(source, self.now, &mut self.findings));
+        let mut loaded: Vec<_> = loaded.map(Arc::new).collect();
+        loaded.sort_by_key(|certificate| certificate.kind == KeyKind::Rsa);
+        loaded
+    }
+
+    fn host(&mut self, host: &TlsHost, common: &[Arc<Certificate>]) -> Option<Arc<Site>> {
+        let own = self.certificates(&host.certificates);
+        let certificates = if host.certificates.is_empty() { common } else { &own };
+        if !certificates.is_empty() {
+            for name in &host.names {
+                self.check_name(name, host, certificates);
+            }
+        }
+        self.site(host.minimum, certificates)
+    }
+
+    fn check_name(
+        &mut self,
+        name: &HostPattern,
+        host: &TlsHost,
+        certificates: &[Arc<Certificate>],
+    ) {
+        if certificates.iter().any(|certificate| certificate.covers_pattern(name)) {
+            return;
+        }
+        let has = |certificate: &Arc<Certificate>| {
+            let names: Vec<_> = certificate.names.iter().map(ToString::to_string).collect();
+            format!("{} has {}", certificate.name, if names.is_empty() { "none".into() } else { names.join(", ") })
+        };
+        let have: Vec<_> = certificates.iter().map(has).collect();
+        let text = format!("no certificate has the name {name}: {}", have.join("; "));
+        self.findings.problems.push(Problem { place: host.place.clone(), text });
+    }
+
+    fn site(
+        &mut self,
+        minimum: TlsVersion,
+        certificates: &[Arc<Certificate>],
+    ) -> Option<Arc<Site>> {
+        let policy = settings::policy(minimum, certificates);
+        match settings::server_config(minimum, certificates.to_vec()) {
+            Ok(config) => Some(Arc::new(Site {
+                policy,
+                config: Arc::new(config),
+                certificates: certificates.to_vec(),
+            })),
+            Err(error) => {
+                tracing::error!(%error, cause = ?std::error::Error::source(&error));
+                None
+            }
+        }
+    }
+}

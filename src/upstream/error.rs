@@ -1,0 +1,107 @@
+//! What can go wrong between us and an upstream, and what the client is told for it.
+//!
+//! Made by `connect`, `exchange` and `body`; answered by `http/respond`, counted by label. It
+//! must never carry text of the upstream's or the client's into a response.
+
+use std::io;
+
+use hyper::StatusCode;
+
+use super::request_body::UploadFailure;
+use crate::metrics::UpstreamOutcome;
+
+/// Why an upstream gave no usable response.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The server's name has no address, or nobody could be asked.
+    #[error("the upstream's name could not be resolved")]
+    Resolve(#[source] io::Error),
+    /// No TCP connection.
+    #[error("could not connect to the upstream")]
+    Connect(#[source] io::Error),
+    /// No TCP connection in time.
+    #[error("no connection to the upstream in time")]
+    ConnectTimeout,
+    /// Connected, but no response head in time.
+    #[error("no response from the upstream in time")]
+    ResponseTimeout,
+    /// The connection ended before a response.
+    #[error("the upstream closed the connection without a response")]
+    Closed(#[source] hyper::Error),
+    /// What came is no HTTP response.
+    #[error("the upstream's response could not be understood")]
+    Malformed(#[source] hyper::Error),
+    /// A 101 that nobody asked for (RFC 9110 15.2.2).
+    #[error("the upstream switched protocols unasked")]
+    UnaskedUpgrade,
+    /// Not the upstream's fault: the client's body ended early or stalled.
+    #[error("the client's request body did not come")]
+    Upload(#[source] UploadFailure),
+    /// The response's body broke off.
+    #[error("the upstream's response body broke off")]
+    Truncated(#[source] hyper::Error),
+    /// The response's body stood still.
+    #[error("the upstream's response body stood still")]
+    BodyTimeout,
+}
+
+impl UpstreamError {
+    /// The status for the client, where there is still one to send.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::BodyTimeout => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            Self::Upload(failure) => failure.status(),
+            Self::Resolve(_)
+            | Self::Connect(_)
+            | Self::Closed(_)
+            | Self::Malformed(_)
+            | Self::UnaskedUpgrade
+            | Self::Truncated(_) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The error type of `Proxy-Status` (RFC 9209 2.3).
+    #[must_use]
+    pub fn proxy_status(&self) -> &'static str {
+        match self {
+            Self::Resolve(_) => "dns_error",
+            Self::Connect(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
+                "connection_refused"
+            }
+            Self::Connect(_) => "destination_ip_unroutable",
+            Self::ConnectTimeout => "connection_timeout",
+            Self::ResponseTimeout | Self::BodyTimeout => "http_response_timeout",
+            Self::Closed(_) => "connection_terminated",
+            Self::Malformed(_) | Self::UnaskedUpgrade => "http_protocol_error",
+            Self::Upload(_) => "http_request_error",
+            Self::Truncated(_) => "http_response_incomplete",
+        }
+    }
+
+    /// The label under which it is counted.
+    #[must_use]
+    pub fn outcome(&self) -> UpstreamOutcome {
+        match self {
+            Self::Resolve(_) => UpstreamOutcome::ResolveFailed,
+            Self::Connect(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
+                UpstreamOutcome::ConnectRefused
+            }
+            Self::Connect(_) => UpstreamOutcome::ConnectFailed,
+            Self::ConnectTimeout => UpstreamOutcome::ConnectTimeout,
+            Self::ResponseTimeout => UpstreamOutcome::ResponseTimeout,
+            Self::Closed(_) => UpstreamOutcome::ClosedEarly,
+            Self::Malformed(_) | Self::UnaskedUpgrade => UpstreamOutcome::ResponseMalformed,
+            Self::Upload(_) => UpstreamOutcome::Canceled,
+            Self::Truncated(_) => UpstreamOutcome::BodyTruncated,
+            Self::BodyTimeout => UpstreamOutcome::BodyTimeout,
+        }
+    }
+
+    /// What hyper's client said before there was a response.
+    pub(super) fn before_response(error: hyper::Error) -> Self {
+        if error.is_parse() { Self::Malformed(error) } else { Self::Closed(error) }
+    }
+}

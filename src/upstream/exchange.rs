@@ -1,0 +1,175 @@
+//! One request to an upstream and the head of its response, driven by the request's own task.
+//!
+//! Called by `http` through [`Pool::send`]. Dropping the future, or the body that it gives, drops
+//! the connection: that is how a client's cancellation reaches the upstream. A request is sent a
+//! second time only where hyper gives it back unsent.
+
+use std::{
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use hyper::{Request, Response, StatusCode, body::Incoming, client::conn::TrySendError};
+use tokio::time::Instant;
+
+use super::{
+    Body, Pool, RequestBody, UpstreamError,
+    pool::{Link, ServerPool},
+    request_body::Upload,
+};
+use crate::{
+    metrics::UpstreamOutcome,
+    timer::{Ticks, Timer},
+};
+
+/// A request under way at a server: counted once, with how it came out, when it is dropped.
+#[derive(Debug)]
+pub struct Attempt {
+    pool: Rc<Pool>,
+    pub server: Rc<ServerPool>,
+    started: Instant,
+    outcome: UpstreamOutcome,
+}
+
+impl Attempt {
+    fn begin(pool: &Rc<Pool>, server: Rc<ServerPool>) -> Self {
+        server.begin();
+        let outcome = UpstreamOutcome::Canceled;
+        Self { pool: Rc::clone(pool), server, started: Instant::now(), outcome }
+    }
+
+    /// How it came out; until this is said, it was canceled.
+    pub fn came_out(&mut self, outcome: UpstreamOutcome) {
+        self.outcome = outcome;
+    }
+
+    pub fn response_body_limit(&self) -> Ticks {
+        self.pool.timeouts.response_body
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.server.end();
+        if let Some(shard) = self.pool.metrics.shard(self.pool.worker) {
+            shard.observe(self.outcome, self.started.elapsed());
+        }
+    }
+}
+
+impl Pool {
+    /// Sends `request` and waits for the response's head; the body streams from then on.
+    ///
+    /// # Errors
+    /// Whatever kept a response from coming; the request may have reached the upstream then.
+    pub async fn send(
+        self: &Rc<Self>,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Body>, UpstreamError> {
+        let Some(server) = self.pick() else {
+            return Err(UpstreamError::Resolve(std::io::ErrorKind::NotFound.into()));
+        };
+        let mut attempt = Attempt::begin(self, server);
+        let timer = self.timers.timer();
+        let sent = self.through(&attempt.server, request, &timer).await;
+        let (link, response) = match sent {
+            Ok(sent) => sent,
+            Err(error) => {
+                attempt.came_out(error.outcome());
+                return Err(error);
+            }
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            attempt.came_out(UpstreamOutcome::ResponseMalformed);
+            return Err(UpstreamError::UnaskedUpgrade);
+        }
+        Ok(response.map(|body| Body::new(body, link, attempt, timer)))
+    }
+
+    /// Over a kept connection if there is one, else, or if that one had ended, over a fresh one.
+    async fn through(
+        &self,
+        server: &ServerPool,
+        mut request: Request<RequestBody>,
+        timer: &Timer,
+    ) -> Result<(Link, Response<Incoming>), UpstreamError> {
+        while let Some(mut link) = server.kept() {
+            match exchange(&mut link, request, timer, self.timeouts.response).await {
+                Ok(response) => return Ok((link, response)),
+                Err(Failed { unsent: Some(again), .. }) => request = *again,
+                Err(failed) => return Err(failed.error),
+            }
+        }
+        let mut link = server.fresh(timer, self.timeouts.connect).await?;
+        match exchange(&mut link, request, timer, self.timeouts.response).await {
+            Ok(response) => Ok((link, response)),
+            Err(failed) => Err(failed.error),
+        }
+    }
+}
+
+/// An exchange that failed, and the request where no byte of it was written.
+struct Failed {
+    error: UpstreamError,
+    unsent: Option<Box<Request<RequestBody>>>,
+}
+
+async fn exchange(
+    link: &mut Link,
+    request: Request<RequestBody>,
+    timer: &Timer,
+    limit: Ticks,
+) -> Result<Response<Incoming>, Failed> {
+    let mut wait = Wait { upload: request.body().upload(), seen: 0, timer, limit };
+    let (sender, connection) = link.split();
+    let mut response = pin!(sender.try_send_request(request));
+    timer.set(limit);
+    std::future::poll_fn(|cx| {
+        // The connection's own end shows in the response future, which it resolves.
+        let _ended = Pin::new(&mut *connection).poll(cx);
+        let mut noop = Context::from_waker(Waker::noop());
+        match response.as_mut().poll(&mut noop) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(wait.failed(error))),
+            Poll::Pending => wait.poll(cx).map(Err),
+        }
+    })
+    .await
+}
+
+/// The wait for a response head.
+struct Wait<'a> {
+    upload: Option<Rc<Upload>>,
+    seen: u64,
+    timer: &'a Timer,
+    limit: Ticks,
+}
+
+impl Wait<'_> {
+    /// Ready when it has been too long since anything moved.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failed> {
+        std::task::ready!(self.timer.poll(cx));
+        let bytes = self.upload.as_ref().map_or(0, |upload| upload.bytes());
+        if bytes > self.seen {
+            self.seen = bytes;
+            self.timer.set(self.limit);
+            return self.timer.poll(cx).map(|()| Self::timeout());
+        }
+        Poll::Ready(Self::timeout())
+    }
+
+    fn timeout() -> Failed {
+        Failed { error: UpstreamError::ResponseTimeout, unsent: None }
+    }
+
+    fn failed(&self, mut error: TrySendError<Request<RequestBody>>) -> Failed {
+        let unsent = error.take_message().map(Box::new);
+        let failure = self.upload.as_ref().and_then(|upload| upload.failure());
+        let error = match failure {
+            Some(failure) => UpstreamError::Upload(failure),
+            None => UpstreamError::before_response(error.into_error()),
+        };
+        Failed { error, unsent }
+    }
+}

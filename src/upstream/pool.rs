@@ -1,0 +1,186 @@
+//! The kept connections to one upstream's servers, of one worker.
+//!
+//! A request goes to the server with the fewest requests in flight; the connection used last is
+//! taken first, so that idle ones age and go. Nothing polls an idle connection: it is looked at
+//! when it is taken and by [`Pool::sweep`] once a second. `exchange` puts connections back.
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, time::Instant};
+
+use super::{RequestBody, UpstreamError, connect};
+use crate::{
+    config::{Limits, Server, Upstream},
+    metrics::UpstreamMetrics,
+    timer::{Ticks, Timer, Timers},
+};
+
+/// The waits of an exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// TCP connect, name look-up included.
+    pub connect: Ticks,
+    /// To the response head, while nothing moves.
+    pub response: Ticks,
+    /// Between two pieces of a response body.
+    pub response_body: Ticks,
+}
+
+/// One upstream as one worker sees it.
+#[derive(Debug)]
+pub struct Pool {
+    servers: Vec<Rc<ServerPool>>,
+    next: Cell<usize>,
+    pub(super) timers: Timers,
+    pub(super) timeouts: Timeouts,
+    pub(super) metrics: Arc<UpstreamMetrics>,
+    pub(super) worker: usize,
+}
+
+#[derive(Debug)]
+pub struct ServerPool {
+    server: Server,
+    buffers: connect::Buffers,
+    idle: RefCell<Vec<Idle>>,
+    idle_most: usize,
+    idle_longest: Duration,
+    in_flight: Cell<u32>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    link: Link,
+    since: Instant,
+}
+
+/// A connection, driven by whoever holds it: nothing runs it in the background.
+#[derive(Debug)]
+pub struct Link {
+    pub sender: http1::SendRequest<RequestBody>,
+    connection: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+}
+
+impl Link {
+    pub fn new(
+        sender: http1::SendRequest<RequestBody>,
+        connection: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+    ) -> Self {
+        Self { sender, connection }
+    }
+
+    /// Moves bytes both ways; false once the connection has ended.
+    pub fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        Pin::new(&mut self.connection).poll(cx).is_pending()
+    }
+
+    /// Both halves apart, so that a response can be awaited while the connection is driven.
+    pub fn split(
+        &mut self,
+    ) -> (
+        &mut http1::SendRequest<RequestBody>,
+        &mut http1::Connection<TokioIo<TcpStream>, RequestBody>,
+    ) {
+        (&mut self.sender, &mut self.connection)
+    }
+
+    /// Whether it can take a request now: looks for an end that came while it was idle.
+    fn is_usable(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop())) && self.sender.is_ready()
+    }
+}
+
+impl Pool {
+    /// An empty pool for `upstream`.
+    #[must_use]
+    pub fn new(
+        upstream: &Upstream,
+        limits: &Limits,
+        timers: Timers,
+        metrics: Arc<UpstreamMetrics>,
+        worker: usize,
+    ) -> Self {
+        let buffers = connect::Buffers { head: limits.header_size, body: limits.buffer };
+        let server = |server: &Server| {
+            Rc::new(ServerPool {
+                server: server.clone(),
+                buffers,
+                idle: RefCell::default(),
+                idle_most: limits.upstream_idle_connections,
+                idle_longest: limits.upstream_idle_timeout,
+                in_flight: Cell::new(0),
+            })
+        };
+        let timeouts = Timeouts {
+            connect: Ticks::from(limits.connect_timeout),
+            response: Ticks::from(limits.response_timeout),
+            response_body: Ticks::from(limits.response_body_timeout),
+        };
+        let servers = upstream.servers.iter().map(server).collect();
+        Self { servers, next: Cell::new(0), timers, timeouts, metrics, worker }
+    }
+
+    /// The server with the fewest requests in flight; among equals they take turns.
+    pub(super) fn pick(&self) -> Option<Rc<ServerPool>> {
+        let turn = self.next.get();
+        self.next.set(turn.wrapping_add(1));
+        let start = turn.checked_rem(self.servers.len())?;
+        let order = self.servers.iter().cycle().skip(start).take(self.servers.len());
+        order.min_by_key(|server| server.in_flight.get()).map(Rc::clone)
+    }
+
+    /// Drops kept connections that have ended or are too old.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        for server in &self.servers {
+            let fresh = |idle: &mut Idle| {
+                now.duration_since(idle.since) < server.idle_longest && idle.link.is_usable()
+            };
+            server.idle.borrow_mut().retain_mut(fresh);
+        }
+    }
+}
+
+impl ServerPool {
+    /// The kept connection used last, if one is still alive.
+    pub fn kept(&self) -> Option<Link> {
+        loop {
+            let mut idle = self.idle.borrow_mut().pop()?;
+            if idle.link.is_usable() {
+                return Some(idle.link);
+            }
+        }
+    }
+
+    /// A fresh connection.
+    pub async fn fresh(&self, timer: &Timer, limit: Ticks) -> Result<Link, UpstreamError> {
+        match timer.limit(limit, connect::connect(&self.server, self.buffers)).await {
+            Ok(connected) => connected,
+            Err(_elapsed) => Err(UpstreamError::ConnectTimeout),
+        }
+    }
+
+    /// Takes a connection back after its exchange, if it can serve another.
+    pub fn keep(&self, mut link: Link) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < self.idle_most && link.is_usable() {
+            idle.push(Idle { link, since: Instant::now() });
+        }
+    }
+
+    pub fn begin(&self) {
+        self.in_flight.set(self.in_flight.get().saturating_add(1));
+    }
+
+    pub fn end(&self) {
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+    }
+}

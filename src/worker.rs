@@ -1,0 +1,124 @@
+//! One thread, one runtime, and everything that runs on it.
+//!
+//! Started by `app`, one a CPU. Workers share nothing but counters that others may read; one that
+//! is stuck stops no other. A worker ends when `app` says so and never by itself.
+
+use std::{
+    io, net,
+    rc::Rc,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, LocalOptions},
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    drain::Phase,
+    listener::{self, Handed, Peers},
+    metrics::{Counters, ListenerKind},
+    refusals::RefusalLog,
+    shard::{Loads, Shard},
+    snapshot::Snapshot,
+};
+
+/// How often kept upstream connections are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What a worker is made of; all of it may cross into its thread.
+#[derive(Debug)]
+pub struct Setup {
+    /// Which worker.
+    pub index: usize,
+    /// Its own listening sockets.
+    pub listeners: Vec<(ListenerKind, net::TcpListener)>,
+    /// What to serve by.
+    pub snapshot: Arc<Snapshot>,
+    /// Its cells.
+    pub counters: Arc<Counters>,
+    /// Shared by all.
+    pub refusals: Arc<RefusalLog>,
+    /// Everybody's load.
+    pub loads: Loads,
+    /// The way to the others.
+    pub peers: Peers,
+    /// The way from the others.
+    pub handed: mpsc::Receiver<Handed>,
+    /// What to do.
+    pub phase: watch::Receiver<Phase>,
+}
+
+/// Starts a worker; it serves once this has returned.
+///
+/// # Errors
+/// Where the system gives no thread or no runtime.
+pub fn start(setup: Setup) -> io::Result<JoinHandle<()>> {
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let name = format!("worker-{}", setup.index);
+    let handle = thread::Builder::new().name(name).spawn(move || {
+        let runtime =
+            Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => runtime.block_on(run(setup, ready)),
+            Err(error) => report(&ready, Err(error)),
+        }
+    })?;
+    is_ready.recv().unwrap_or_else(|_gone| Err(io::ErrorKind::Other.into()))?;
+    Ok(handle)
+}
+
+fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()>) {
+    if ready.send(result).is_err() {
+        tracing::debug!("nobody waits for this worker");
+    }
+}
+
+async fn run(setup: Setup, ready: std::sync::mpsc::Sender<io::Result<()>>) {
+    let Setup { index, listeners, snapshot, counters, refusals, loads, peers, handed, mut phase } =
+        setup;
+    let shard = Rc::new(Shard::new(index, snapshot, counters, refusals, loads));
+    let mut accepting = tokio::task::JoinSet::new();
+    for (kind, listener) in listeners {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return report(&ready, Err(error)),
+        };
+        let mut phase = phase.clone();
+        let stop = async move { reached(&mut phase, Phase::Drain).await };
+        let (shard, peers) = (Rc::clone(&shard), peers.clone());
+        accepting.spawn_local(listener::accept(listener, kind, shard, peers, stop));
+    }
+    tokio::task::spawn_local(shard.timers.clone().run());
+    tokio::task::spawn_local(sweep(Rc::clone(&shard)));
+    tokio::task::spawn_local(listener::receive(handed, Rc::clone(&shard)));
+    report(&ready, Ok(()));
+    reached(&mut phase, Phase::Drain).await;
+    // What the kernel had queued is taken first, so that it drains like the rest.
+    accepting.join_all().await;
+    shard.drain();
+    // Not when the last connection has gone: another worker may be handing one over.
+    reached(&mut phase, Phase::Cut).await;
+}
+
+/// Waits until `app` has come to `goal` (or is gone).
+async fn reached(phase: &mut watch::Receiver<Phase>, goal: Phase) {
+    if phase.wait_for(|phase| *phase >= goal).await.is_err() {
+        tracing::debug!("the process ends");
+    }
+}
+
+async fn sweep(shard: Rc<Shard>) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for pool in &shard.view().pools {
+            pool.sweep();
+        }
+    }
+}

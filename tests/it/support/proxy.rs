@@ -1,0 +1,97 @@
+//! The proxy as `tlsfloor run` starts it, in this process, on ports of its own.
+
+use std::{net::SocketAddr, path::Path};
+
+use tempfile::TempDir;
+use tlsfloor::{
+    app::{App, Drained},
+    config::{self, Config},
+};
+
+use super::{client, pki::Pki};
+
+/// A running proxy; it is drained when the test says so, or ends with the test's process.
+pub struct Proxy {
+    app: Option<App>,
+    pub https: SocketAddr,
+    pub http: SocketAddr,
+    pub admin: SocketAddr,
+    _files: TempDir,
+}
+
+impl Proxy {
+    /// In front of one upstream, everything else by default.
+    pub fn start(upstream: SocketAddr) -> Self {
+        Self::with(upstream, |_config| {})
+    }
+
+    /// As `start`, with a change to the configuration.
+    pub fn with(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> Self {
+        Self::from_text(&base(upstream), change)
+    }
+
+    /// By a whole configuration; `$DIR` in it is a folder with `chain.pem` and `key.pem` for
+    /// localhost.
+    pub fn from_text(text: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let files = TempDir::new().unwrap();
+        let issued = Pki::shared().issue(&["localhost", "127.0.0.1"]);
+        std::fs::write(files.path().join("chain.pem"), issued.chain_pem()).unwrap();
+        std::fs::write(files.path().join("key.pem"), issued.key_pem()).unwrap();
+        let file = files.path().join("tlsfloor.toml");
+        let mut config = parse(text, &file);
+        change(&mut config);
+        let app = App::start(config).unwrap_or_else(|error| panic!("{error}"));
+        let addresses = app.addresses().clone();
+        Self {
+            app: Some(app),
+            https: addresses.https[0],
+            http: addresses.http[0],
+            admin: addresses.admin,
+            _files: files,
+        }
+    }
+
+    /// What `/metrics` says.
+    pub async fn metrics(&self) -> String {
+        let response = client::plain_get(self.admin, "/metrics").await;
+        assert_eq!(response.status, 200);
+        response.text()
+    }
+
+    /// The sample of `/metrics` whose name and labels are `series`; 0 where there is none.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let text = self.metrics().await;
+        let sample = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        sample.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Ends it as SIGTERM does.
+    pub async fn drain(mut self) -> Drained {
+        self.app.take().unwrap().drain(std::future::pending()).await
+    }
+}
+
+fn parse(text: &str, file: &Path) -> Config {
+    config::parse(text, file).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// Everything on loopback, port 0, two workers.
+pub fn base(upstream: SocketAddr) -> String {
+    format!(
+        r#"
+        [listen]
+        https = ["127.0.0.1:0"]
+        http = ["127.0.0.1:0"]
+        admin = "127.0.0.1:0"
+        workers = 2
+        [tls]
+        certificates = [{{ chain = "chain.pem", key = "key.pem" }}]
+        [drain]
+        delay = "0s"
+        grace = "10s"
+        [[upstreams]]
+        name = "api"
+        servers = ["http://{upstream}"]
+        "#
+    )
+}

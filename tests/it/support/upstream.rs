@@ -1,0 +1,147 @@
+//! Upstreams on loopback: a real HTTP/1.1 server that records requests, and one that plays bytes.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{HeaderMap, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+pub type Body = BoxBody<Bytes, Infallible>;
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: String,
+    pub target: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub trailers: Option<HeaderMap>,
+}
+
+impl Seen {
+    /// All values of a field, in order.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+    }
+}
+
+/// A server that records whole requests and answers them with what a function makes of them.
+pub struct Upstream {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Upstream {
+    /// Answers 200 with `text`.
+    pub async fn text(text: &'static str) -> Self {
+        Self::answer(move |_| Response::new(full(text))).await
+    }
+
+    pub async fn answer(answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (seen, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
+        let (record, count, answer) = (Arc::clone(&seen), Arc::clone(&connections), Arc::new(answer));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(stream, Arc::clone(&record), Arc::clone(&answer)));
+            }
+        });
+        Self { address, seen, connections }
+    }
+
+    /// Requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The last request.
+    pub fn last(&self) -> Seen {
+        self.seen().pop().expect("no request reached the upstream")
+    }
+
+    /// Connections accepted so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    record: Arc<Mutex<Vec<Seen>>>,
+    answer: Arc<impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static>,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (record, answer) = (Arc::clone(&record), Arc::clone(&answer));
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await?;
+            let trailers = body.trailers().cloned();
+            let seen = Seen {
+                method: parts.method.to_string(),
+                target: parts.uri.to_string(),
+                headers: parts.headers,
+                body: body.to_bytes(),
+                trailers,
+            };
+            let response = answer(&seen);
+            record.lock().unwrap().push(seen);
+            Ok::<_, hyper::Error>(response)
+        }
+    });
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+}
+
+/// An upstream that does to each connection whatever `play` does.
+pub async fn scripted<F>(play: impl Fn(TcpStream, usize) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for number in 0.. {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            tokio::spawn(play(stream, number));
+        }
+    });
+    address
+}
+
+/// An upstream that reads a request's head and answers with these bytes, then closes.
+pub async fn answers_bytes(answer: &'static [u8]) -> SocketAddr {
+    scripted(move |mut stream, _| async move {
+        read_head(&mut stream).await;
+        stream.write_all(answer).await.unwrap();
+    })
+    .await
+}
+
+/// Reads up to the empty line behind a head.
+pub async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = stream.read_u8().await else { break };
+        head.push(byte);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+pub fn full(text: impl Into<Bytes>) -> Body {
+    Full::new(text.into()).boxed()
+}
