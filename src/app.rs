@@ -156,7 +156,8 @@ impl App {
                 handed,
                 phase: self.progress.watch(),
             };
-            self.threads.push(worker::start(setup).map_err(StartError::Thread)?);
+            self.threads
+                .push(worker::start(setup).map_err(StartError::Thread)?);
         }
         Ok(())
     }
@@ -180,7 +181,8 @@ impl App {
                 .and_then(|runtime| {
                     runtime.block_on(async {
                         let listener = tokio::net::TcpListener::from_std(listener)?;
-                        let stop = async { drop(phase.wait_for(|phase| *phase == Phase::Cut).await) };
+                        let stop =
+                            async { drop(phase.wait_for(|phase| *phase == Phase::Cut).await) };
                         admin::serve(listener, source, stop).await;
                         Ok(())
                     })
@@ -200,7 +202,11 @@ impl App {
         let drain = self.snapshot.config.drain.clone();
         let mut hurry = std::pin::pin!(hurry);
         let started = Instant::now();
-        tracing::info!(event = "drain", step = "not_ready", open = self.loads.total());
+        tracing::info!(
+            event = "drain",
+            step = "not_ready",
+            open = self.loads.total()
+        );
         self.progress.say(Readiness::Draining);
         let mut open = self.loads.total();
         let in_time = async {
@@ -232,9 +238,19 @@ impl App {
                 tracing::error!("a thread ended by a panic");
             }
         }
-        let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
+        let drained = Drained {
+            ended: open.saturating_sub(cut),
+            cut,
+            took: started.elapsed(),
+        };
         let Drained { ended, cut, took } = drained;
-        tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());
+        tracing::info!(
+            event = "drain",
+            step = "done",
+            ended,
+            cut,
+            seconds = took.as_secs_f64()
+        );
         drained
     }
 }
@@ -257,7 +273,9 @@ impl admin::Source for Inside {
     }
 
     fn config(&self) -> serde_json::Value {
-        let Snapshot { generation, config, .. } = &*self.snapshot;
+        let Snapshot {
+            generation, config, ..
+        } = &*self.snapshot;
         serde_json::json!({ "generation": generation, "config": config })
     }
 }
@@ -270,15 +288,16 @@ fn workers(config: &Config) -> usize {
     }
 }
 
-fn listen(
-    config: &Config,
-    workers: usize,
-) -> Result<(Bound, TcpListener, Addresses), StartError> {
+fn listen(config: &Config, workers: usize) -> Result<(Bound, TcpListener, Addresses), StartError> {
     let mut bound: Bound = (0..workers).map(|_| Vec::new()).collect();
     let mut open = |kind, key, addresses: &[SocketAddr]| {
         let mut real = Vec::new();
         for address in addresses.iter().copied() {
-            let failed = |source| StartError::Bind { address, key, source };
+            let failed = |source| StartError::Bind {
+                address,
+                key,
+                source,
+            };
             let sockets = sockets::bind(address, workers).map_err(failed)?;
             real.extend(sockets.first().and_then(|socket| socket.local_addr().ok()));
             for (worker, socket) in bound.iter_mut().zip(sockets) {
@@ -290,8 +309,16 @@ fn listen(
     let https = open(ListenerKind::Https, "listen.https", &config.listen.https)?;
     let http = open(ListenerKind::Http, "listen.http", &config.listen.http)?;
     let address = config.listen.admin;
-    let failed = |source| StartError::Bind { address, key: "listen.admin", source };
+    let failed = |source| StartError::Bind {
+        address,
+        key: "listen.admin",
+        source,
+    };
     let admin = sockets::bind_one(address).map_err(failed)?;
-    let addresses = Addresses { https, http, admin: admin.local_addr().map_err(failed)? };
+    let addresses = Addresses {
+        https,
+        http,
+        admin: admin.local_addr().map_err(failed)?,
+    };
     Ok((bound, admin, addresses))
 }

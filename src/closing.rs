@@ -6,10 +6,7 @@
 
 use std::{io, time::Duration};
 
-use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     io::Socket,
@@ -22,17 +19,24 @@ const LINGER_BYTES: usize = 256 * 1024;
 const CHUNK: usize = 4096;
 
 /// Ends a connection whose work is done.
-pub async fn politely<S: Socket>(mut stream: S, timer: &Timer) {
+pub(crate) async fn politely<S: Socket>(mut stream: S, timer: &Timer) {
     let shut = async {
         stream.shutdown().await?;
         drain(stream.tcp()).await
     };
-    note(timer.limit(Ticks::from(LINGER), shut).await.unwrap_or(Ok(())));
+    note(
+        timer
+            .limit(Ticks::from(LINGER), shut)
+            .await
+            .unwrap_or(Ok(())),
+    );
 }
 
 /// Says `last` and ends the connection.
-pub async fn with_word(mut stream: TcpStream, last: &[u8], timer: &Timer) {
-    let said = timer.limit(Ticks::from(LINGER), stream.write_all(last)).await;
+pub(crate) async fn with_word(mut stream: TcpStream, last: &[u8], timer: &Timer) {
+    let said = timer
+        .limit(Ticks::from(LINGER), stream.write_all(last))
+        .await;
     if matches!(said, Ok(Ok(()))) {
         politely(stream, timer).await;
     }
@@ -40,7 +44,7 @@ pub async fn with_word(mut stream: TcpStream, last: &[u8], timer: &Timer) {
 
 /// Ends a connection in the middle: the client must not take what it has for the whole. A reset
 /// is the one end that no client mistakes for a good one.
-pub fn broken<S: Socket>(stream: S) {
+pub(crate) fn broken<S: Socket>(stream: S) {
     note(stream.tcp().set_zero_linger());
     drop(stream);
 }

@@ -23,7 +23,7 @@ use crate::{
 
 /// A socket as it was accepted.
 #[derive(Debug)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// The socket.
     pub stream: TcpStream,
     /// Its other end.
@@ -35,7 +35,7 @@ pub struct Arrival {
 }
 
 /// Serves a connection until it ends.
-pub async fn serve(arrival: Arrival, shard: Rc<Shard>) {
+pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
     let client = ClientAddr::from(arrival.peer);
     match arrival.listener {
         ListenerKind::Https => {
@@ -86,7 +86,11 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
             End::Broken(stream) => return closing::broken(stream),
         }
         let timeouts = client.shard.view().timeouts;
-        let limit = if ahead.is_empty() { timeouts.idle } else { timeouts.header };
+        let limit = if ahead.is_empty() {
+            timeouts.idle
+        } else {
+            timeouts.header
+        };
         if park(stream.tcp(), timer, limit, &client.shard).await == Woken::Enough {
             return closing::politely(stream, timer).await;
         }
@@ -97,7 +101,13 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
 fn one_at_a_time(shard: Rc<Shard>, client: ClientAddr, tls: Option<TlsFacts>) -> Rc<Client> {
     let header = shard.view().timeouts.header;
     let activity = Activity::new(shard.timers.timer(), Some(header));
-    Rc::new(Client::new(shard, client, tls, activity, Ticks::from(http::PARK_AFTER)))
+    Rc::new(Client::new(
+        shard,
+        client,
+        tls,
+        activity,
+        Ticks::from(http::PARK_AFTER),
+    ))
 }
 
 /// HTTP/2: told to go when it has been idle for too long.

@@ -27,7 +27,7 @@ use crate::{
 
 /// A connection whose handshake is over.
 #[derive(Debug)]
-pub struct Greeted {
+pub(crate) struct Greeted {
     /// The decrypted stream.
     pub stream: Box<TlsStream>,
     /// What was agreed.
@@ -36,17 +36,24 @@ pub struct Greeted {
 
 /// Handshakes with a client that holds the floor and refuses any other; none where the
 /// connection ended here.
-pub async fn greet(
+pub(crate) async fn greet(
     mut stream: TcpStream,
     accepted: Instant,
     client: ClientAddr,
     shard: &Rc<Shard>,
 ) -> Option<Greeted> {
     let view = shard.view();
-    let visit = Visit { client, shard, view: &view };
+    let visit = Visit {
+        client,
+        shard,
+        view: &view,
+    };
     let deadline = accepted + view.snapshot.config.limits.handshake_timeout;
     let (hello, bytes) = match timeout_at(deadline, hello::peek(&mut stream)).await {
-        Ok(Ok(Peeked { outcome: Outcome::Hello(hello), bytes })) => (hello, bytes),
+        Ok(Ok(Peeked {
+            outcome: Outcome::Hello(hello),
+            bytes,
+        })) => (hello, bytes),
         Ok(Ok(Peeked { outcome, .. })) => {
             visit.no_hello(stream, &outcome).await;
             return None;
@@ -61,7 +68,10 @@ pub async fn greet(
             None
         }
         Lane::Serve => {
-            visit.shard.counters.hello(hello.offered(), None, LaneKind::Serve);
+            visit
+                .shard
+                .counters
+                .hello(hello.offered(), None, LaneKind::Serve);
             match timeout_at(deadline, tls::accept(stream, &bytes, site)).await {
                 Ok(accepted) => visit.welcome(*hello, accepted),
                 Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
@@ -87,7 +97,10 @@ impl Visit<'_> {
             Ok(tls::Accepted { stream, session }) => {
                 self.shard.counters.handshake(&session);
                 let ja4 = hello.ja4();
-                Some(Greeted { stream, facts: TlsFacts::new(session, hello.sni, ja4) })
+                Some(Greeted {
+                    stream,
+                    facts: TlsFacts::new(session, hello.sni, ja4),
+                })
             }
             Err(error) => {
                 tracing::debug!(client = %self.client.ip, %error, "handshake failed");
@@ -123,8 +136,7 @@ impl Visit<'_> {
             Outcome::PlainHttp => {
                 self.record(None, Reason::Malformed, Some("plain HTTP on a TLS port"));
                 let detail = "this port speaks TLS; send the request to an https:// URL";
-                let answer =
-                    respond::raw(StatusCode::BAD_REQUEST, "http_request_error", detail);
+                let answer = respond::raw(StatusCode::BAD_REQUEST, "http_request_error", detail);
                 closing::with_word(stream, &answer, &timer).await;
             }
             Outcome::ProxyHeader => {
@@ -141,7 +153,13 @@ impl Visit<'_> {
     }
 
     fn record(&self, hello: Option<&Hello>, reason: Reason, detail: Option<&str>) {
-        Refusal { client: self.client, hello, reason, detail }.record(self.shard, self.view);
+        Refusal {
+            client: self.client,
+            hello,
+            reason,
+            detail,
+        }
+        .record(self.shard, self.view);
     }
 }
 

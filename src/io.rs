@@ -22,7 +22,7 @@ use tokio::{
 use crate::timer::{Ticks, Timer};
 
 /// A stream that stands on a TCP socket.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
     /// The socket below, for readiness and options.
     fn tcp(&self) -> &TcpStream;
 }
@@ -35,7 +35,7 @@ impl Socket for TcpStream {
 
 /// The address at the other end of the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerAddr {
+pub(crate) struct PeerAddr {
     /// IPv4 addresses never come in their IPv6-mapped form.
     pub ip: IpAddr,
     /// The port.
@@ -44,14 +44,17 @@ pub struct PeerAddr {
 
 impl From<std::net::SocketAddr> for PeerAddr {
     fn from(address: std::net::SocketAddr) -> Self {
-        Self { ip: address.ip().to_canonical(), port: address.port() }
+        Self {
+            ip: address.ip().to_canonical(),
+            port: address.port(),
+        }
     }
 }
 
 /// The address of the client itself: what forwarding headers, logs and limits speak of. It is the
 /// peer's, unless something in between that is trusted said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientAddr {
+pub(crate) struct ClientAddr {
     /// IPv4 addresses never come in their IPv6-mapped form.
     pub ip: IpAddr,
     /// The port.
@@ -60,13 +63,16 @@ pub struct ClientAddr {
 
 impl From<PeerAddr> for ClientAddr {
     fn from(peer: PeerAddr) -> Self {
-        Self { ip: peer.ip, port: peer.port }
+        Self {
+            ip: peer.ip,
+            port: peer.port,
+        }
     }
 }
 
 /// What a client's connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Its next request.
     Idle,
     /// The rest of a request's head.
@@ -78,7 +84,7 @@ pub enum Phase {
 /// What a connection does, noted without reading a clock: whoever needs a time arms the timer
 /// and looks at the counts when it fires.
 #[derive(Debug)]
-pub struct Activity {
+pub(crate) struct Activity {
     /// The connection's one timer.
     pub timer: Timer,
     header_timeout: Option<Ticks>,
@@ -94,7 +100,7 @@ impl Activity {
     /// A fresh connection: idle, nothing moved. `header_timeout` is for a protocol in which the
     /// first byte after a rest begins a request (HTTP/1.1); over HTTP/2 it may be anything.
     #[must_use]
-    pub fn new(timer: Timer, header_timeout: Option<Ticks>) -> Self {
+    pub(crate) fn new(timer: Timer, header_timeout: Option<Ticks>) -> Self {
         Self {
             timer,
             header_timeout,
@@ -109,47 +115,47 @@ impl Activity {
 
     /// What it waits for.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.phase.get()
     }
 
     /// Requests being answered.
     #[must_use]
-    pub fn in_flight(&self) -> u32 {
+    pub(crate) fn in_flight(&self) -> u32 {
         self.in_flight.get()
     }
 
     /// Bytes that moved in either direction so far.
     #[must_use]
-    pub fn moved(&self) -> u64 {
+    pub(crate) fn moved(&self) -> u64 {
         self.read.get().wrapping_add(self.written.get())
     }
 
     /// Whether bytes wait for the client to take them.
     #[must_use]
-    pub fn write_waits(&self) -> bool {
+    pub(crate) fn write_waits(&self) -> bool {
         self.write_waits.get()
     }
 
     /// A response broke off: the connection must not end as if it had been complete.
-    pub fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.aborted.set(true);
     }
 
     /// Whether [`Self::abort`] was called.
     #[must_use]
-    pub fn is_aborted(&self) -> bool {
+    pub(crate) fn is_aborted(&self) -> bool {
         self.aborted.get()
     }
 
     /// A request's head is whole.
-    pub fn request_begins(&self) {
+    pub(crate) fn request_begins(&self) {
         self.in_flight.set(self.in_flight.get().saturating_add(1));
         self.phase.set(Phase::Busy);
     }
 
     /// A response has ended; after the last one the connection is idle and `rest` runs.
-    pub fn request_ends(&self, rest: Ticks) {
+    pub(crate) fn request_ends(&self, rest: Ticks) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         if self.in_flight.get() == 0 {
             self.phase.set(Phase::Idle);
@@ -161,7 +167,11 @@ impl Activity {
         if bytes == 0 {
             return;
         }
-        self.read.set(self.read.get().wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX)));
+        self.read.set(
+            self.read
+                .get()
+                .wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX)),
+        );
         if let Some(limit) = self.header_timeout
             && self.phase.get() == Phase::Idle
         {
@@ -185,7 +195,7 @@ impl Activity {
 /// A stream whose traffic is noted in an [`Activity`], and that first gives out the bytes it was
 /// handed (those read ahead of it).
 #[derive(Debug)]
-pub struct Metered<S> {
+pub(crate) struct Metered<S> {
     inner: S,
     ahead: Bytes,
     activity: Rc<Activity>,
@@ -193,12 +203,16 @@ pub struct Metered<S> {
 
 impl<S> Metered<S> {
     /// `ahead` is read before anything from `inner`.
-    pub fn new(inner: S, ahead: Bytes, activity: Rc<Activity>) -> Self {
-        Self { inner, ahead, activity }
+    pub(crate) fn new(inner: S, ahead: Bytes, activity: Rc<Activity>) -> Self {
+        Self {
+            inner,
+            ahead,
+            activity,
+        }
     }
 
     /// The stream, and what of `ahead` was not read.
-    pub fn into_parts(self) -> (S, Bytes) {
+    pub(crate) fn into_parts(self) -> (S, Bytes) {
         (self.inner, self.ahead)
     }
 }
@@ -219,7 +233,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
                 self.ahead = Bytes::new();
             }
         }
-        self.activity.has_read(buffer.filled().len().saturating_sub(before));
+        self.activity
+            .has_read(buffer.filled().len().saturating_sub(before));
         Poll::Ready(Ok(()))
     }
 }

@@ -4,7 +4,7 @@
 //! every module that names such a set, and by `metrics`, which counts by `index`.
 
 /// One of a closed set of words.
-pub trait Label: Copy + 'static {
+pub(crate) trait Label: Copy + 'static {
     /// Every member, in the order of `index`.
     const ALL: &'static [Self];
 

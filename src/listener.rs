@@ -38,7 +38,7 @@ const HANDED: usize = 256;
 
 /// A socket on its way to another worker.
 #[derive(Debug)]
-pub struct Handed {
+pub(crate) struct Handed {
     stream: std::net::TcpStream,
     peer: PeerAddr,
     listener: ListenerKind,
@@ -47,7 +47,7 @@ pub struct Handed {
 
 /// All workers as each of them sees them: how loaded they are, and how to reach them.
 #[derive(Clone, Debug)]
-pub struct Peers {
+pub(crate) struct Peers {
     loads: Loads,
     doors: Arc<[mpsc::Sender<Handed>]>,
 }
@@ -55,22 +55,30 @@ pub struct Peers {
 impl Peers {
     /// For as many workers as `loads` has; the receivers are theirs, in order.
     #[must_use]
-    pub fn new(loads: Loads) -> (Self, Vec<mpsc::Receiver<Handed>>) {
+    pub(crate) fn new(loads: Loads) -> (Self, Vec<mpsc::Receiver<Handed>>) {
         let (doors, receivers): (Vec<_>, Vec<_>) =
             (0..loads.workers()).map(|_| mpsc::channel(HANDED)).unzip();
-        (Self { loads, doors: doors.into() }, receivers)
+        (
+            Self {
+                loads,
+                doors: doors.into(),
+            },
+            receivers,
+        )
     }
 
     /// Whom worker `index` should hand a socket to, if it is crowded.
     fn less_crowded(&self, index: usize) -> Option<&mpsc::Sender<Handed>> {
         let (least, load) = self.loads.least()?;
         let crowded = load.saturating_add(load / 4).saturating_add(CROWD);
-        (self.loads.of(index) > crowded).then(|| self.doors.get(least)).flatten()
+        (self.loads.of(index) > crowded)
+            .then(|| self.doors.get(least))
+            .flatten()
     }
 }
 
 /// Accepts until `stop`, then takes what the kernel has queued by then, and ends.
-pub async fn accept(
+pub(crate) async fn accept(
     listener: TcpListener,
     kind: ListenerKind,
     shard: Rc<Shard>,
@@ -97,10 +105,24 @@ pub async fn accept(
 }
 
 /// Serves sockets that other workers hand over.
-pub async fn receive(mut handed: mpsc::Receiver<Handed>, shard: Rc<Shard>) {
-    while let Some(Handed { stream, peer, listener, at }) = handed.recv().await {
+pub(crate) async fn receive(mut handed: mpsc::Receiver<Handed>, shard: Rc<Shard>) {
+    while let Some(Handed {
+        stream,
+        peer,
+        listener,
+        at,
+    }) = handed.recv().await
+    {
         match TcpStream::from_std(stream) {
-            Ok(stream) => start(Arrival { stream, peer, listener, at }, &shard),
+            Ok(stream) => start(
+                Arrival {
+                    stream,
+                    peer,
+                    listener,
+                    at,
+                },
+                &shard,
+            ),
             Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
         }
     }
@@ -115,8 +137,12 @@ fn take(
 ) -> bool {
     match accepted {
         Ok((stream, address)) => {
-            let arrival =
-                Arrival { stream, peer: PeerAddr::from(address), listener, at: Instant::now() };
+            let arrival = Arrival {
+                stream,
+                peer: PeerAddr::from(address),
+                listener,
+                at: Instant::now(),
+            };
             place(arrival, shard, peers);
             true
         }
@@ -131,11 +157,25 @@ fn take(
 
 /// On this worker, or on a less crowded one.
 fn place(arrival: Arrival, shard: &Rc<Shard>, peers: &Peers) {
-    let Some(door) = peers.less_crowded(shard.index) else { return start(arrival, shard) };
-    let Ok(permit) = door.try_reserve() else { return start(arrival, shard) };
-    let Arrival { stream, peer, listener, at } = arrival;
+    let Some(door) = peers.less_crowded(shard.index) else {
+        return start(arrival, shard);
+    };
+    let Ok(permit) = door.try_reserve() else {
+        return start(arrival, shard);
+    };
+    let Arrival {
+        stream,
+        peer,
+        listener,
+        at,
+    } = arrival;
     match stream.into_std() {
-        Ok(stream) => permit.send(Handed { stream, peer, listener, at }),
+        Ok(stream) => permit.send(Handed {
+            stream,
+            peer,
+            listener,
+            at,
+        }),
         Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
     }
 }

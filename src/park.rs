@@ -7,11 +7,14 @@ use std::task::Poll;
 
 use tokio::net::TcpStream;
 
-use crate::{shard::Shard, timer::{Ticks, Timer}};
+use crate::{
+    shard::Shard,
+    timer::{Ticks, Timer},
+};
 
 /// What ended the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Woken {
+pub(crate) enum Woken {
     /// There is something to read, if only the client's close.
     Readable,
     /// It was idle for too long, or the worker drains.
@@ -19,14 +22,18 @@ pub enum Woken {
 }
 
 /// Rests until there is something to read, for at most `limit`.
-pub async fn park(stream: &TcpStream, timer: &Timer, limit: Ticks, shard: &Shard) -> Woken {
+pub(crate) async fn park(stream: &TcpStream, timer: &Timer, limit: Ticks, shard: &Shard) -> Woken {
     timer.set(limit);
     std::future::poll_fn(|cx| {
         if stream.poll_read_ready(cx).is_ready() {
             return Poll::Ready(Woken::Readable);
         }
         let expired = timer.poll(cx).is_ready();
-        if expired || shard.is_draining() { Poll::Ready(Woken::Enough) } else { Poll::Pending }
+        if expired || shard.is_draining() {
+            Poll::Ready(Woken::Enough)
+        } else {
+            Poll::Pending
+        }
     })
     .await
 }

@@ -140,7 +140,10 @@ pub fn judge(policy: &Policy, hello: &Hello) -> Verdict {
     }
     let served = &policy.served;
     let shared = |auth_of: KeyKind| {
-        let mut suites = served.suites.iter().filter(|suite| suite.version == version);
+        let mut suites = served
+            .suites
+            .iter()
+            .filter(|suite| suite.version == version);
         suites.any(|suite| auth_of.serves(suite.auth) && hello.suites.contains(&suite.number))
     };
     if !served.keys.iter().any(|key| shared(*key)) {
@@ -150,7 +153,11 @@ pub fn judge(policy: &Policy, hello: &Hello) -> Verdict {
         return fail(Reason::Group, Alert::HandshakeFailure);
     }
     let schemes = hello.signature_schemes.as_deref().unwrap_or_default();
-    let signs = |key: KeyKind| key.schemes(version).iter().any(|scheme| schemes.contains(scheme));
+    let signs = |key: KeyKind| {
+        key.schemes(version)
+            .iter()
+            .any(|scheme| schemes.contains(scheme))
+    };
     if served.keys.iter().any(|key| shared(*key) && signs(*key)) {
         Verdict::Pass
     } else {
@@ -181,9 +188,10 @@ fn shares_group(served: &Served, hello: &Hello, version: TlsVersion) -> bool {
     served.groups.iter().any(usable)
         && match version {
             TlsVersion::Tls13 => hello.key_shares.is_some(),
-            TlsVersion::Tls12 => {
-                hello.point_formats.as_ref().is_none_or(|formats| formats.contains(&UNCOMPRESSED))
-            }
+            TlsVersion::Tls12 => hello
+                .point_formats
+                .as_ref()
+                .is_none_or(|formats| formats.contains(&UNCOMPRESSED)),
         }
 }
 
@@ -194,4 +202,143 @@ fn is_usable(group: u16, version: TlsVersion) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::{Auth, KeyKind, Policy, Reason, Served, Suite, Verdict, judge};
+    use crate::{
+        hello::{Alert, Hello, Outcome, read, samples},
+        version::TlsVersion,
+    };
+
+    fn policy(minimum: TlsVersion, keys: &[KeyKind]) -> Policy {
+        let suite = |number, version, auth| Suite {
+            number,
+            version,
+            auth,
+        };
+        let (tls12, tls13) = (TlsVersion::Tls12, TlsVersion::Tls13);
+        let mut suites: Vec<_> = [0x1301, 0x1302, 0x1303]
+            .map(|n| suite(n, tls13, Auth::Any))
+            .into();
+        suites.extend([0xc02b, 0xc02c, 0xcca9].map(|n| suite(n, tls12, Auth::Ecdsa)));
+        suites.extend([0xc02f, 0xc030, 0xcca8].map(|n| suite(n, tls12, Auth::Rsa)));
+        let groups = vec![0x11ec, 0x1d, 0x17, 0x18];
+        Policy {
+            minimum,
+            served: Served {
+                suites,
+                groups,
+                keys: keys.to_vec(),
+            },
+        }
+    }
+
+    fn hello(bytes: &[u8]) -> Hello {
+        match read(bytes) {
+            Outcome::Hello(hello) => *hello,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn word(verdict: Verdict) -> &'static str {
+        match verdict {
+            Verdict::Pass => "pass",
+            Verdict::Fail(failure) => failure.reason.as_str(),
+        }
+    }
+
+    #[test]
+    fn each_family_by_the_certificate_that_there_is() {
+        for family in samples::families() {
+            let hello = hello(&family.bytes);
+            let with = |keys: &[KeyKind]| word(judge(&policy(TlsVersion::Tls12, keys), &hello));
+            assert_eq!(
+                with(&[KeyKind::Rsa]),
+                family.rsa,
+                "{} with RSA",
+                family.name
+            );
+            assert_eq!(
+                with(&[KeyKind::P256]),
+                family.ecdsa,
+                "{} with ECDSA",
+                family.name
+            );
+            let both = with(&[KeyKind::P256, KeyKind::Rsa]);
+            let either = [family.rsa, family.ecdsa].contains(&"pass");
+            assert_eq!(both == "pass", either, "{} with both: {both}", family.name);
+        }
+    }
+
+    #[test]
+    fn a_floor_of_1_3_fails_whoever_offers_less() {
+        for family in samples::families() {
+            let verdict = judge(
+                &policy(TlsVersion::Tls13, &[KeyKind::P256]),
+                &hello(&family.bytes),
+            );
+            let expected = if family.offered == "1.3" {
+                "pass"
+            } else {
+                "version"
+            };
+            assert_eq!(word(verdict), expected, "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn each_reason_has_its_alert() {
+        for family in samples::families() {
+            let failed = judge(
+                &policy(TlsVersion::Tls12, &[KeyKind::P256]),
+                &hello(&family.bytes),
+            );
+            let Verdict::Fail(failure) = failed else {
+                continue;
+            };
+            let alert = match failure.reason {
+                Reason::Version if family.name.contains("fell back") => {
+                    Alert::InappropriateFallback
+                }
+                Reason::Version => Alert::ProtocolVersion,
+                _ => Alert::HandshakeFailure,
+            };
+            assert_eq!(failure.alert, alert, "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn a_fallback_is_told_below_the_floor_too_and_never_to_who_offers_our_best() {
+        let judged = |hello: samples::Hello| {
+            judge(
+                &policy(TlsVersion::Tls12, &[KeyKind::P256]),
+                &self::hello(&hello.bytes()),
+            )
+        };
+        let old = judged(samples::Hello::new(0x0301, 0x0301, "002f 5600"));
+        let Verdict::Fail(failure) = old else {
+            panic!("{old:?}")
+        };
+        assert_eq!(
+            (failure.reason, failure.alert.number()),
+            (Reason::Version, 86)
+        );
+        let best = samples::Hello::new(0x0301, 0x0303, "1301 5600")
+            .groups("001d")
+            .signatures("0403")
+            .versions("0304 0303")
+            .shares("001d");
+        assert_eq!(judged(best), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_hybrid_group_alone_does_not_make_a_tls_1_2_handshake() {
+        let only = samples::Hello::new(0x0301, 0x0303, "c02b")
+            .groups("11ec")
+            .signatures("0403");
+        let verdict = judge(
+            &policy(TlsVersion::Tls12, &[KeyKind::P256]),
+            &hello(&only.bytes()),
+        );
+        assert_eq!(word(verdict), "group");
+    }
+}

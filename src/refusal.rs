@@ -16,7 +16,7 @@ use crate::{
 
 /// Why a client is refused, and what it is told.
 #[derive(Debug)]
-pub struct Refusal<'a> {
+pub(crate) struct Refusal<'a> {
     /// Who.
     pub client: ClientAddr,
     /// What it offered, where that could be read.
@@ -29,9 +29,11 @@ pub struct Refusal<'a> {
 
 impl Refusal<'_> {
     /// Counts it and writes its line, unless this client had enough lines for now.
-    pub fn record(&self, shard: &Shard, view: &View) {
+    pub(crate) fn record(&self, shard: &Shard, view: &View) {
         let offered = self.hello.map_or(Offered::None, Hello::offered);
-        shard.counters.hello(offered, Some(self.reason), LaneKind::Refuse);
+        shard
+            .counters
+            .hello(offered, Some(self.reason), LaneKind::Refuse);
         let Some(suppressed) = shard.refusals.admit(self.client.ip, Instant::now()) else {
             return;
         };

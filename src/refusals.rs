@@ -18,7 +18,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// The limiter.
 #[derive(Debug)]
-pub struct RefusalLog {
+pub(crate) struct RefusalLog {
     per_minute: u32,
     rows: Mutex<HashMap<Key, Row>>,
 }
@@ -40,19 +40,26 @@ struct Row {
 impl RefusalLog {
     /// `per_minute` lines for each client; 0 is no limit.
     #[must_use]
-    pub fn new(per_minute: u32) -> Self {
-        Self { per_minute, rows: Mutex::default() }
+    pub(crate) fn new(per_minute: u32) -> Self {
+        Self {
+            per_minute,
+            rows: Mutex::default(),
+        }
     }
 
     /// Whether to write a line about `client`, and how many were left out since its last one.
-    pub fn admit(&self, client: IpAddr, now: Instant) -> Option<u64> {
+    pub(crate) fn admit(&self, client: IpAddr, now: Instant) -> Option<u64> {
         if self.per_minute == 0 {
             return Some(0);
         }
         // A row is changed in one step, so a panic elsewhere leaves the table whole.
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let key = place(&mut rows, Key::Client(network(client)), now);
-        let row = rows.entry(key).or_insert(Row { since: now, lines: 0, suppressed: 0 });
+        let row = rows.entry(key).or_insert(Row {
+            since: now,
+            lines: 0,
+            suppressed: 0,
+        });
         if now.duration_since(row.since) >= WINDOW {
             (row.since, row.lines) = (now, 0);
         }
@@ -84,7 +91,9 @@ fn place(rows: &mut HashMap<Key, Row>, key: Key, now: Instant) -> Key {
 fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
     }
 }
 
@@ -132,7 +141,9 @@ mod tests {
         let log = RefusalLog::new(3);
         let now = Instant::now();
         let clients = |n: u32| IpAddr::V4(Ipv4Addr::from_bits(n));
-        let lines = (0..100_000).filter(|n| log.admit(clients(*n), now).is_some()).count();
+        let lines = (0..100_000)
+            .filter(|n| log.admit(clients(*n), now).is_some())
+            .count();
         assert_eq!(lines, ROWS + 3);
         assert!(log.rows.lock().unwrap().len() <= ROWS + 1);
         // A minute later there is room again, and nothing that was left out is forgotten.

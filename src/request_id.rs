@@ -9,7 +9,7 @@ use hyper::header::HeaderValue;
 
 /// One worker's source of ids.
 #[derive(Debug)]
-pub struct RequestIds {
+pub(crate) struct RequestIds {
     seed: u64,
     count: Cell<u64>,
 }
@@ -24,13 +24,16 @@ impl Default for RequestIds {
             }
             u64::from_le_bytes(bytes)
         };
-        Self { seed: random(), count: Cell::new(random()) }
+        Self {
+            seed: random(),
+            count: Cell::new(random()),
+        }
     }
 }
 
 impl RequestIds {
     /// The next id: 32 hexadecimal digits.
-    pub fn next(&self) -> HeaderValue {
+    pub(crate) fn next(&self) -> HeaderValue {
         let count = self.count.get().wrapping_add(1);
         self.count.set(count);
         let high = mix(self.seed ^ count);
@@ -39,7 +42,10 @@ impl RequestIds {
         for (at, digit) in text.iter_mut().enumerate() {
             let half = if at < 16 { high } else { low };
             let nibble = (half >> (60 - 4 * (at % 16))) & 0xf;
-            *digit = HEX.get(usize::try_from(nibble).unwrap_or(0)).copied().unwrap_or(b'0');
+            *digit = HEX
+                .get(usize::try_from(nibble).unwrap_or(0))
+                .copied()
+                .unwrap_or(b'0');
         }
         HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
     }

@@ -24,7 +24,7 @@ use crate::{
 
 /// One worker's own.
 #[derive(Debug)]
-pub struct Shard {
+pub(crate) struct Shard {
     /// Which worker.
     pub index: usize,
     /// This worker's cells.
@@ -42,37 +42,39 @@ pub struct Shard {
 
 /// How many connections each worker holds. Each writes its own cell and reads the others'.
 #[derive(Clone, Debug)]
-pub struct Loads(Arc<[AtomicUsize]>);
+pub(crate) struct Loads(Arc<[AtomicUsize]>);
 
 impl Loads {
     /// For `workers` workers without connections.
     #[must_use]
-    pub fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize) -> Self {
         Self((0..workers).map(|_| AtomicUsize::new(0)).collect())
     }
 
     /// How many workers there are.
     #[must_use]
-    pub fn workers(&self) -> usize {
+    pub(crate) fn workers(&self) -> usize {
         self.0.len()
     }
 
     /// Connections of worker `index`.
     #[must_use]
-    pub fn of(&self, index: usize) -> usize {
-        self.0.get(index).map_or(0, |cell| cell.load(Ordering::Relaxed))
+    pub(crate) fn of(&self, index: usize) -> usize {
+        self.0
+            .get(index)
+            .map_or(0, |cell| cell.load(Ordering::Relaxed))
     }
 
     /// The least loaded worker and its connections.
     #[must_use]
-    pub fn least(&self) -> Option<(usize, usize)> {
+    pub(crate) fn least(&self) -> Option<(usize, usize)> {
         let loads = self.0.iter().map(|cell| cell.load(Ordering::Relaxed));
         loads.enumerate().min_by_key(|(_, load)| *load)
     }
 
     /// Connections of all workers.
     #[must_use]
-    pub fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.0.iter().map(|cell| cell.load(Ordering::Relaxed)).sum()
     }
 
@@ -85,7 +87,7 @@ impl Loads {
 
 /// A snapshot as one worker serves by it: with pools, and its times in ticks.
 #[derive(Debug)]
-pub struct View {
+pub(crate) struct View {
     /// What all workers serve by.
     pub snapshot: Arc<Snapshot>,
     /// By upstream, as numbered in the configuration.
@@ -96,7 +98,7 @@ pub struct View {
 
 /// The client side's timeouts in ticks.
 #[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     /// `limits.header_timeout`
     pub header: Ticks,
     /// `limits.body_timeout`
@@ -121,7 +123,7 @@ impl Timeouts {
 impl Shard {
     /// A worker's own things, by its number.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         index: usize,
         snapshot: Arc<Snapshot>,
         counters: Arc<Counters>,
@@ -143,44 +145,49 @@ impl Shard {
     }
 
     /// What to serve by now. Asked at each connection for TLS and at each request for the rest.
-    pub fn view(&self) -> Rc<View> {
+    pub(crate) fn view(&self) -> Rc<View> {
         Rc::clone(&self.view.borrow())
     }
 
     /// From now on connections end after what they are doing.
-    pub fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.draining.set(true);
         self.timers.wake_all();
     }
 
     /// Whether the worker drains.
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
     }
 
     /// Connections that this worker holds.
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.loads.of(self.index)
     }
 
     /// Counts a connection in until the guard goes.
-    pub fn enter(self: &Rc<Self>, listener: ListenerKind) -> Open {
+    pub(crate) fn enter(self: &Rc<Self>, listener: ListenerKind) -> Open {
         self.loads.set(self.index, self.open().saturating_add(1));
         self.counters.connection_opened(listener);
-        Open { shard: Rc::clone(self), listener }
+        Open {
+            shard: Rc::clone(self),
+            listener,
+        }
     }
 }
 
 /// An open connection, counted until it is dropped.
 #[derive(Debug)]
-pub struct Open {
+pub(crate) struct Open {
     shard: Rc<Shard>,
     listener: ListenerKind,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.shard.loads.set(self.shard.index, self.shard.open().saturating_sub(1));
+        self.shard
+            .loads
+            .set(self.shard.index, self.shard.open().saturating_sub(1));
         self.shard.counters.connection_closed(self.listener);
     }
 }
@@ -190,10 +197,20 @@ impl View {
         let config = &snapshot.config;
         let with_metrics = config.upstreams.iter().zip(&snapshot.upstreams);
         let pool = |(upstream, metrics): (_, &Arc<_>)| {
-            Rc::new(Pool::new(upstream, &config.limits, timers.clone(), Arc::clone(metrics), worker))
+            Rc::new(Pool::new(
+                upstream,
+                &config.limits,
+                timers.clone(),
+                Arc::clone(metrics),
+                worker,
+            ))
         };
         let pools = with_metrics.map(pool).collect();
         let timeouts = Timeouts::new(&config.limits);
-        Self { snapshot, pools, timeouts }
+        Self {
+            snapshot,
+            pools,
+            timeouts,
+        }
     }
 }

@@ -24,7 +24,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 ///
 /// # Errors
 /// The address is taken, not ours, or not allowed.
-pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     let port = claim(address)?;
     let address = SocketAddr::new(address.ip(), port);
     (0..count).map(|_| shared(address)).collect()
@@ -34,7 +34,7 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
 ///
 /// # Errors
 /// As [`bind`].
-pub fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = open(address)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
@@ -56,7 +56,11 @@ fn shared(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn open(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         // Both 0.0.0.0 and [::] may be listed for one port.
         socket.set_only_v6(true)?;
@@ -81,8 +85,14 @@ mod tests {
     #[test]
     fn all_sockets_of_an_address_share_its_port() {
         let sockets = bind(ANY, 3).unwrap();
-        let ports: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap().port()).collect();
-        assert!(ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
+        let ports: Vec<_> = sockets
+            .iter()
+            .map(|s| s.local_addr().unwrap().port())
+            .collect();
+        assert!(
+            ports.iter().all(|port| *port == ports[0] && *port != 0),
+            "{ports:?}"
+        );
     }
 
     #[test]

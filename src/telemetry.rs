@@ -24,7 +24,9 @@ const QUEUE: usize = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// `log.level` is no filter.
-    #[error("log.level: expected \"error\", \"warn\", \"info\", \"debug\" or a filter such as \"info,tlsfloor=debug\"")]
+    #[error(
+        "log.level: expected \"error\", \"warn\", \"info\", \"debug\" or a filter such as \"info,tlsfloor=debug\""
+    )]
     Level(#[source] ParseError),
     /// Logging can be set up once a process.
     #[error("logging is set up already")]
@@ -47,8 +49,10 @@ pub struct Telemetry {
 /// # Errors
 /// A level that cannot be understood, or a second call in one process.
 pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
-    let (writer, guard) =
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE).finish(stdout());
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(QUEUE)
+        .finish(stdout());
     let (filter, level) = reload::Layer::new(filter(&log.level)?);
     let dropped = writer.error_counter();
     let lines = lines(log.format, writer);
@@ -57,7 +61,11 @@ pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
         .with(lines)
         .try_init()
         .map_err(TelemetryError::Twice)?;
-    Ok(Telemetry { level, dropped, _writer: guard })
+    Ok(Telemetry {
+        level,
+        dropped,
+        _writer: guard,
+    })
 }
 
 impl Telemetry {
@@ -66,7 +74,9 @@ impl Telemetry {
     /// # Errors
     /// A level that cannot be understood.
     pub fn set_level(&self, level: &str) -> Result<(), TelemetryError> {
-        self.level.reload(filter(level)?).map_err(TelemetryError::Reload)
+        self.level
+            .reload(filter(level)?)
+            .map_err(TelemetryError::Reload)
     }
 
     /// Lines that found the queue full.
@@ -85,10 +95,16 @@ pub fn check(level: &str) -> Result<(), TelemetryError> {
 }
 
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::builder().parse(level).map_err(TelemetryError::Level)
+    EnvFilter::builder()
+        .parse(level)
+        .map_err(TelemetryError::Level)
 }
 
-type Lines = Box<dyn Layer<tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>> + Send + Sync>;
+type Lines = Box<
+    dyn Layer<tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>>
+        + Send
+        + Sync,
+>;
 
 fn lines(format: LogFormat, writer: NonBlocking) -> Lines {
     let layer = fmt::layer().with_writer(writer).with_target(false);

@@ -20,28 +20,31 @@ use tokio::{
 };
 
 /// How often the table is walked.
-pub const TICK: Duration = Duration::from_millis(100);
+pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// No time is set.
 const NEVER: u32 = u32::MAX;
 
 /// A duration in ticks, made once where a configuration is taken, so that arming divides nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticks(u32);
+pub(crate) struct Ticks(u32);
 
 impl Ticks {
     /// `duration` rounded up, and one tick more because the running tick has begun already:
     /// a timer may be late by a tick and is never early.
     #[must_use]
-    pub fn from(duration: Duration) -> Self {
-        let ticks = duration.as_millis().div_ceil(TICK.as_millis()).saturating_add(1);
+    pub(crate) fn from(duration: Duration) -> Self {
+        let ticks = duration
+            .as_millis()
+            .div_ceil(TICK.as_millis())
+            .saturating_add(1);
         Self(u32::try_from(ticks).unwrap_or(NEVER - 1))
     }
 }
 
 /// The table of one worker.
 #[derive(Clone, Debug, Default)]
-pub struct Timers(Rc<Table>);
+pub(crate) struct Timers(Rc<Table>);
 
 #[derive(Debug)]
 struct Table {
@@ -71,27 +74,38 @@ impl Default for Table {
 impl Timers {
     /// A timer that is not armed yet.
     #[must_use]
-    pub fn timer(&self) -> Timer {
+    pub(crate) fn timer(&self) -> Timer {
         let mut slots = self.0.slots.borrow_mut();
         if slots.is_empty() {
             // The walk rests while there is nothing to walk, and its clock with it.
             self.0.now.set(self.0.clock());
             self.0.first.notify_one();
         }
-        let key = slots.insert(Slot { due: NEVER, waker: None });
-        Timer { table: Rc::clone(&self.0), key }
+        let key = slots.insert(Slot {
+            due: NEVER,
+            waker: None,
+        });
+        Timer {
+            table: Rc::clone(&self.0),
+            key,
+        }
     }
 
     /// Wakes every task that waits on a timer, whether its time has come or not: the worker's
     /// state changed (it drains), and each task looks at that itself.
-    pub fn wake_all(&self) {
-        let wakers: Vec<Waker> =
-            self.0.slots.borrow().iter().filter_map(|(_, slot)| slot.waker.clone()).collect();
+    pub(crate) fn wake_all(&self) {
+        let wakers: Vec<Waker> = self
+            .0
+            .slots
+            .borrow()
+            .iter()
+            .filter_map(|(_, slot)| slot.waker.clone())
+            .collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Walks the table every tick, for as long as the worker lives.
-    pub async fn run(self) {
+    pub(crate) async fn run(self) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut due = Vec::new();
@@ -126,19 +140,19 @@ impl Table {
 
 /// One armed or resting timer; its place in the table is freed with it.
 #[derive(Debug)]
-pub struct Timer {
+pub(crate) struct Timer {
     table: Rc<Table>,
     key: usize,
 }
 
 impl Timer {
     /// Arms it, or moves its time.
-    pub fn set(&self, after: Ticks) {
+    pub(crate) fn set(&self, after: Ticks) {
         self.due(self.table.now.get().saturating_add(after.0));
     }
 
     /// Disarms it.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.due(NEVER);
     }
 
@@ -149,9 +163,11 @@ impl Timer {
     }
 
     /// Ready once the time has come (and until it is armed again or cleared).
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut slots = self.table.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(self.key) else { return Poll::Pending };
+        let Some(slot) = slots.get_mut(self.key) else {
+            return Poll::Pending;
+        };
         if slot.due <= self.table.now.get() {
             return Poll::Ready(());
         }
@@ -166,7 +182,11 @@ impl Timer {
     ///
     /// # Errors
     /// [`Elapsed`] if the time was up first.
-    pub async fn limit<F: Future>(&self, limit: Ticks, future: F) -> Result<F::Output, Elapsed> {
+    pub(crate) async fn limit<F: Future>(
+        &self,
+        limit: Ticks,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
         self.set(limit);
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| match Pin::as_mut(&mut future).poll(cx) {
@@ -186,7 +206,7 @@ impl Drop for Timer {
 /// The time was up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the time was up")]
-pub struct Elapsed;
+pub(crate) struct Elapsed;
 
 #[cfg(test)]
 mod tests {
@@ -214,7 +234,10 @@ mod tests {
                 timer.set(Ticks::from(wait));
                 poll_fn(|cx| timer.poll(cx)).await;
                 let took = start.elapsed();
-                assert!(took >= wait && took <= wait + 3 * super::TICK, "{wait:?} took {took:?}");
+                assert!(
+                    took >= wait && took <= wait + 3 * super::TICK,
+                    "{wait:?} took {took:?}"
+                );
             }
         })
         .await;

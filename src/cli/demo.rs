@@ -47,8 +47,8 @@ fn text(upstream: SocketAddr) -> String {
 
 pub(super) fn run() -> Result<(), Failure> {
     let upstream = sample_api::start().map_err(Failure::Runtime)?;
-    let mut config = config::parse(&text(upstream), Path::new("demo"))
-        .map_err(config::ConfigError::Invalid)?;
+    let mut config =
+        config::parse(&text(upstream), Path::new("demo")).map_err(config::ConfigError::Invalid)?;
     config.tls.certificates = vec![certificate()?];
     real::serve(config, greet)
 }

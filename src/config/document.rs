@@ -13,47 +13,57 @@ use toml::{
     de::{DeArray, DeTable, DeValue, Deserializer},
 };
 
-use super::{
-    Config, Place, Problem, Problems, raw, schema,
-};
+use super::{Config, Place, Problem, Problems, raw, schema};
 
 /// A text and what is wrong with it so far.
 #[derive(Debug)]
-pub struct Document<'a> {
+pub(super) struct Document<'a> {
     text: &'a str,
     file: Arc<std::path::PathBuf>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Document<'a> {
-    pub fn new(text: &'a str, file: &Path) -> Self {
-        Self { text, file: Arc::new(file.to_owned()), problems: Vec::new() }
+    pub(super) fn new(text: &'a str, file: &Path) -> Self {
+        Self {
+            text,
+            file: Arc::new(file.to_owned()),
+            problems: Vec::new(),
+        }
     }
 
     /// The folder where relative paths begin.
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new(""))
     }
 
     /// The configuration as written, as far as its shape is right.
-    pub fn read(&mut self) -> raw::Config {
+    pub(super) fn read(&mut self) -> raw::Config {
         let (mut table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
-            self.report(error.span().unwrap_or_default(), "", error.message().to_owned());
+            self.report(
+                error.span().unwrap_or_default(),
+                "",
+                error.message().to_owned(),
+            );
         }
         self.table(table.get_mut(), &schema(), "");
         match raw::Config::deserialize(Deserializer::from(table)) {
             Ok(raw) => raw,
             Err(error) => {
                 // Only what a schema cannot say, such as an integer beyond 64 bits.
-                self.report(error.span().unwrap_or_default(), "", error.message().to_owned());
+                self.report(
+                    error.span().unwrap_or_default(),
+                    "",
+                    error.message().to_owned(),
+                );
                 raw::Config::default()
             }
         }
     }
 
     /// The configuration, or every problem by line.
-    pub fn finish(mut self, config: Option<Config>) -> Result<Config, Problems> {
+    pub(super) fn finish(mut self, config: Option<Config>) -> Result<Config, Problems> {
         let by_place = |problem: &Problem| (problem.place.line, problem.place.column);
         self.problems.sort_by_key(by_place);
         self.problems.dedup();
@@ -63,17 +73,17 @@ impl<'a> Document<'a> {
         }
     }
 
-    pub fn report(&mut self, span: Range<usize>, key: &str, text: String) {
+    pub(super) fn report(&mut self, span: Range<usize>, key: &str, text: String) {
         let place = self.place(span, key);
         self.problem(place, text);
     }
 
-    pub fn problem(&mut self, place: Place, text: String) {
+    pub(super) fn problem(&mut self, place: Place, text: String) {
         self.problems.push(Problem { place, text });
     }
 
     /// Whether something at or below `key` was reported: what only follows from it is left out.
-    pub fn has_reported(&self, key: &str) -> bool {
+    pub(super) fn has_reported(&self, key: &str) -> bool {
         self.problems.iter().any(|problem| {
             let below = problem.place.key.strip_prefix(key);
             problem.place.key.is_empty()
@@ -81,11 +91,22 @@ impl<'a> Document<'a> {
         })
     }
 
-    pub fn place(&self, span: Range<usize>, key: &str) -> Place {
+    pub(super) fn place(&self, span: Range<usize>, key: &str) -> Place {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Place { file: Arc::clone(&self.file), line, column, key: key.to_owned() }
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
+        Place {
+            file: Arc::clone(&self.file),
+            line,
+            column,
+            key: key.to_owned(),
+        }
     }
 
     fn table(&mut self, table: &mut DeTable<'_>, schema: &Schema, key: &str) {
@@ -115,7 +136,10 @@ impl<'a> Document<'a> {
     /// Whether the value has the shape; what is wrong inside it is struck there.
     fn value(&mut self, value: &mut Spanned<DeValue<'_>>, schema: &Schema, key: &str) -> bool {
         let span = value.span();
-        let expected = schema.get("type").and_then(Schema::as_str).unwrap_or_default();
+        let expected = schema
+            .get("type")
+            .and_then(Schema::as_str)
+            .unwrap_or_default();
         match (value.get_mut(), expected) {
             (DeValue::Table(table), "object") => {
                 self.table(table, schema, key);
@@ -123,9 +147,12 @@ impl<'a> Document<'a> {
             }
             (DeValue::Array(values), "array") => {
                 let items = schema.get("items").unwrap_or(&Schema::Null);
-                let all = std::mem::replace(values, DeArray::new()).into_iter().enumerate();
+                let all = std::mem::replace(values, DeArray::new())
+                    .into_iter()
+                    .enumerate();
                 let right = all.filter_map(|(index, mut value)| {
-                    self.value(&mut value, items, &format!("{key}[{index}]")).then_some(value)
+                    self.value(&mut value, items, &format!("{key}[{index}]"))
+                        .then_some(value)
                 });
                 *values = right.collect();
                 true
@@ -135,7 +162,11 @@ impl<'a> Document<'a> {
             | (DeValue::Boolean(_), "boolean") => true,
             (found, expected) => {
                 let found = self.shown(found, &span);
-                self.report(span, key, format!("found {found}, expected {}", article(expected)));
+                self.report(
+                    span,
+                    key,
+                    format!("found {found}, expected {}", article(expected)),
+                );
                 false
             }
         }
@@ -154,7 +185,11 @@ impl<'a> Document<'a> {
 }
 
 fn join(key: &str, name: &str) -> String {
-    if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
+    if key.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{key}.{name}")
+    }
 }
 
 fn article(kind: &str) -> &'static str {
@@ -175,10 +210,13 @@ fn unknown(name: &str, known: &[&str]) -> String {
 }
 
 /// The known word that a misspelt one was probably meant to be.
-pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     /// As similar as two words must be to be each other's typo.
     const ALIKE: f64 = 0.8;
-    let alike = known.iter().map(|one| (strsim::jaro_winkler(word, one), *one));
+    let alike = known
+        .iter()
+        .map(|one| (strsim::jaro_winkler(word, one), *one));
     let best = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.filter(|(alike, _)| *alike >= ALIKE).map(|(_, one)| one)
+    best.filter(|(alike, _)| *alike >= ALIKE)
+        .map(|(_, one)| one)
 }

@@ -11,7 +11,10 @@ mod shape;
 mod types;
 mod units;
 
-use std::{fs, io, path::{Path, PathBuf}};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 pub use error::{Place, Problem, Problems};
 pub use types::{
@@ -40,7 +43,10 @@ pub enum ConfigError {
 /// # Errors
 /// An unreadable file, or every problem in it.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
     let text = fs::read_to_string(path).map_err(unreadable)?;
     parse(&text, path).map_err(ConfigError::Invalid)
 }

@@ -10,14 +10,14 @@ use toml::Spanned;
 
 use super::shape;
 
-pub type Text = Spanned<String>;
-pub type Number = Spanned<i64>;
-pub type Switch = Spanned<bool>;
+pub(super) type Text = Spanned<String>;
+pub(super) type Number = Spanned<i64>;
+pub(super) type Switch = Spanned<bool>;
 
 /// The configuration of tlsfloor.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {
+pub(super) struct Config {
     /// Addresses and workers.
     #[schemars(with = "Listen")]
     pub listen: Option<Spanned<Listen>>,
@@ -50,7 +50,7 @@ pub struct Config {
 /// Addresses and workers.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Listen {
+pub(super) struct Listen {
     /// TLS ports.
     #[schemars(with = "Vec<shape::Address>")]
     pub https: Option<Vec<Text>>,
@@ -68,7 +68,7 @@ pub struct Listen {
 /// The floor and the certificates.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Tls {
+pub(super) struct Tls {
     /// The least TLS version served.
     #[schemars(with = "shape::Minimum")]
     pub minimum: Option<Text>,
@@ -83,7 +83,7 @@ pub struct Tls {
 /// A certificate chain and its key.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Certificate {
+pub(super) struct Certificate {
     /// PEM file of the chain, leaf first; relative to this file's folder.
     #[schemars(with = "shape::File", required)]
     pub chain: Option<Text>,
@@ -95,7 +95,7 @@ pub struct Certificate {
 /// Names with a floor or certificates of their own.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct TlsHost {
+pub(super) struct TlsHost {
     /// Host names; `*.example.com` covers one label.
     #[schemars(with = "Vec<shape::HostName>", required)]
     pub names: Option<Vec<Text>>,
@@ -110,7 +110,7 @@ pub struct TlsHost {
 /// What requests on plain ports get.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct PlainHttp {
+pub(super) struct PlainHttp {
     /// redirect to HTTPS, refuse with 403, or forward.
     #[schemars(with = "shape::Action")]
     pub action: Option<Text>,
@@ -128,7 +128,7 @@ pub struct PlainHttp {
 /// Strict-Transport-Security on responses over TLS.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Hsts {
+pub(super) struct Hsts {
     /// How long clients remember it; "0s" sends no field.
     #[schemars(with = "shape::Duration")]
     pub max_age: Option<Text>,
@@ -143,7 +143,7 @@ pub struct Hsts {
 /// A group of API servers.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Upstream {
+pub(super) struct Upstream {
     /// The name that routes use.
     #[schemars(with = "shape::Name", required)]
     pub name: Option<Text>,
@@ -155,7 +155,7 @@ pub struct Upstream {
 /// Which requests go to which upstream.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Route {
+pub(super) struct Route {
     /// A name, *.example.com, or * for all.
     #[schemars(with = "shape::HostName")]
     pub host: Option<Text>,
@@ -170,7 +170,7 @@ pub struct Route {
 /// What is logged, and how.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Log {
+pub(super) struct Log {
     /// json or text.
     #[schemars(with = "shape::Format")]
     pub format: Option<Text>,
@@ -188,7 +188,7 @@ pub struct Log {
 /// What SIGTERM does.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Drain {
+pub(super) struct Drain {
     /// Not ready, still accepting.
     #[schemars(with = "shape::Duration")]
     pub delay: Option<Text>,
@@ -200,7 +200,7 @@ pub struct Drain {
 /// Every timeout and cap.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub(super) struct Limits {
     /// From accept to the end of the TLS handshake.
     #[schemars(with = "shape::Duration")]
     pub handshake_timeout: Option<Text>,

@@ -6,16 +6,17 @@
 use std::time::Duration;
 
 /// What a duration looks like, for problems.
-pub const DURATION: &str = "a duration such as \"250ms\", \"10s\", \"5m\", \"1h\" or \"365d\"";
+pub(super) const DURATION: &str =
+    "a duration such as \"250ms\", \"10s\", \"5m\", \"1h\" or \"365d\"";
 
 /// What a size looks like, for problems.
-pub const SIZE: &str = "a size such as \"512B\", \"64KiB\" or \"1MiB\"";
+pub(super) const SIZE: &str = "a size such as \"512B\", \"64KiB\" or \"1MiB\"";
 
 /// Nine digits are enough for everything and overflow nothing.
 const DIGITS: usize = 9;
 
 /// `250ms`, `10s`, `5m`, `1h`, `365d`.
-pub fn duration(text: &str) -> Option<Duration> {
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     match unit {
         "ms" => Some(Duration::from_millis(number)),
@@ -28,7 +29,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 /// `512B`, `64KiB`, `1MiB`, `1GiB`, in bytes.
-pub fn size(text: &str) -> Option<usize> {
+pub(super) fn size(text: &str) -> Option<usize> {
     let (number, unit) = split(text)?;
     let factor: u64 = match unit {
         "B" => 1,
@@ -55,20 +56,46 @@ mod tests {
     #[test]
     fn durations() {
         let cases = [
-            ("0s", 0), ("250ms", 250), ("10s", 10_000), ("5m", 300_000), ("1h", 3_600_000),
-            ("365d", 31_536_000_000), ("999999999d", 86_399_999_913_600_000),
+            ("0s", 0),
+            ("250ms", 250),
+            ("10s", 10_000),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+            ("365d", 31_536_000_000),
+            ("999999999d", 86_399_999_913_600_000),
         ];
         for (text, millis) in cases {
-            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
+            assert_eq!(
+                duration(text),
+                Some(Duration::from_millis(millis)),
+                "{text}"
+            );
         }
-        for text in ["", "10", "s", "-1s", "+1s", "1.5s", "1 s", " 1s", "1S", "1w", "1234567890s"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "+1s",
+            "1.5s",
+            "1 s",
+            " 1s",
+            "1S",
+            "1w",
+            "1234567890s",
+        ] {
             assert_eq!(duration(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn sizes() {
-        let cases = [("0B", 0), ("512B", 512), ("64KiB", 65_536), ("1MiB", 1 << 20)];
+        let cases = [
+            ("0B", 0),
+            ("512B", 512),
+            ("64KiB", 65_536),
+            ("1MiB", 1 << 20),
+        ];
         for (text, bytes) in cases {
             assert_eq!(size(text), Some(bytes), "{text}");
         }

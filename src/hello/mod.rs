@@ -11,6 +11,9 @@ mod record;
 mod sslv2;
 
 #[cfg(test)]
+mod tests;
+
+#[cfg(test)]
 #[path = "../../tests/it/support/hellos.rs"]
 pub(crate) mod samples;
 

@@ -14,7 +14,7 @@ const RANDOM: usize = 32;
 ///
 /// # Errors
 /// `BadLength` where a length does not fit.
-pub fn client_hello(body: &[u8]) -> Result<Hello, HelloError> {
+pub(super) fn client_hello(body: &[u8]) -> Result<Hello, HelloError> {
     let mut body = Reader(body);
     fields(&mut body).ok_or(HelloError::BadLength)
 }
@@ -63,8 +63,12 @@ fn extension(hello: &mut Hello, number: u16, content: &mut Reader<'_>) -> Option
         16 => hello.alpn = protocols(content)?,
         43 => {
             let versions = content.vector8()?.u16s()?;
-            hello.supported_versions =
-                Some(versions.into_iter().filter(|version| !is_grease(*version)).collect());
+            hello.supported_versions = Some(
+                versions
+                    .into_iter()
+                    .filter(|version| !is_grease(*version))
+                    .collect(),
+            );
         }
         51 => hello.key_shares = Some(key_shares(content)?),
         _ => {}
@@ -103,22 +107,22 @@ fn key_shares(content: &mut Reader<'_>) -> Option<Vec<u16>> {
 }
 
 /// What is left to read; every step gives nothing where too little is left.
-pub struct Reader<'a>(pub &'a [u8]);
+pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub fn take(&mut self, length: usize) -> Option<Reader<'a>> {
+    pub(super) fn take(&mut self, length: usize) -> Option<Reader<'a>> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(Reader(taken))
     }
 
-    pub fn u8(&mut self) -> Option<u8> {
+    pub(super) fn u8(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
-    pub fn u16(&mut self) -> Option<u16> {
+    pub(super) fn u16(&mut self) -> Option<u16> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(u16::from_be_bytes(*bytes))
@@ -139,6 +143,7 @@ impl<'a> Reader<'a> {
     /// All that is left as numbers.
     fn u16s(&self) -> Option<Vec<u16>> {
         let (pairs, rest) = self.0.as_chunks();
-        rest.is_empty().then(|| pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect())
+        rest.is_empty()
+            .then(|| pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect())
     }
 }

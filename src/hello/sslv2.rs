@@ -13,7 +13,7 @@ const CLIENT_HELLO: u8 = 1;
 const HEADER: usize = 11;
 
 /// Says what bytes are that begin with a two-byte record header.
-pub fn read(bytes: &[u8]) -> Outcome {
+pub(super) fn read(bytes: &[u8]) -> Outcome {
     match bytes {
         [_, _, kind, ..] if *kind != CLIENT_HELLO => {
             return Outcome::Malformed(HelloError::NotTls);
@@ -27,7 +27,9 @@ pub fn read(bytes: &[u8]) -> Outcome {
             if length > super::MAX_HELLO {
                 return Outcome::Malformed(HelloError::TooLarge);
             }
-            let Some(record) = bytes.get(2..length.saturating_add(2)) else { return Outcome::More };
+            let Some(record) = bytes.get(2..length.saturating_add(2)) else {
+                return Outcome::More;
+            };
             match fields(&mut Reader(record)) {
                 Some(hello) => Outcome::Hello(Box::new(hello)),
                 None => Outcome::Malformed(HelloError::BadLength),
@@ -51,7 +53,9 @@ fn fields(record: &mut Reader<'_>) -> Option<Hello> {
         format: Format::Sslv2,
         legacy_version,
         supported_versions: None,
-        suites: tls.map(|[_, high, low]| u16::from_be_bytes([*high, *low])).collect(),
+        suites: tls
+            .map(|[_, high, low]| u16::from_be_bytes([*high, *low]))
+            .collect(),
         compressions: vec![0],
         extensions: Vec::new(),
         sni: None,

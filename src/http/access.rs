@@ -21,7 +21,7 @@ const CLIENT_CLOSED: u16 = 499;
 
 /// A request under way.
 #[derive(Debug)]
-pub struct Exchange {
+pub(super) struct Exchange {
     client: Rc<Client>,
     snapshot: Arc<Snapshot>,
     route: Option<usize>,
@@ -43,7 +43,7 @@ struct Entry {
 }
 
 impl Exchange {
-    pub fn begin<B>(client: &Rc<Client>, view: &View, request: &Request<B>) -> Self {
+    pub(super) fn begin<B>(client: &Rc<Client>, view: &View, request: &Request<B>) -> Self {
         client.activity.request_begins();
         Self {
             client: Rc::clone(client),
@@ -59,7 +59,7 @@ impl Exchange {
 
     /// Notes for the access log whom the request is for; its query may hold secrets and is left
     /// out.
-    pub fn note<B>(
+    pub(super) fn note<B>(
         &mut self,
         request: &Request<B>,
         authority: Option<&Authority>,
@@ -76,20 +76,22 @@ impl Exchange {
         }
     }
 
-    pub fn takes(&mut self, route: usize) {
+    pub(super) fn takes(&mut self, route: usize) {
         self.route = Some(route);
     }
 
-    pub fn answered(&mut self, status: StatusCode) {
+    pub(super) fn answered(&mut self, status: StatusCode) {
         self.code = status.as_u16();
     }
 
-    pub fn sent(&mut self, bytes: usize) {
-        self.bytes = self.bytes.wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.bytes = self
+            .bytes
+            .wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// The answer cannot be completed: the connection must not end as if it had been.
-    pub fn broke_off(&mut self, error: &UpstreamError) {
+    pub(super) fn broke_off(&mut self, error: &UpstreamError) {
         self.client.activity.abort();
         if let Some(entry) = &mut self.log {
             entry.broke_off = Some(error.to_string());

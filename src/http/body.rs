@@ -16,14 +16,14 @@ use crate::upstream::{self, UpstreamError};
 
 /// A response body.
 #[derive(Debug)]
-pub struct Body {
+pub(crate) struct Body {
     content: Content,
     exchange: Exchange,
 }
 
 /// Where the bytes come from.
 #[derive(Debug)]
-pub enum Content {
+pub(super) enum Content {
     /// Ours: all there is.
     Own(Bytes),
     /// An upstream's.

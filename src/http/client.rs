@@ -18,11 +18,11 @@ use crate::{
 
 /// How long after a response an HTTP/1.1 connection is parked; shorter, and a busy one would be
 /// taken down and set up again for nothing.
-pub const PARK_AFTER: Duration = Duration::from_millis(300);
+pub(crate) const PARK_AFTER: Duration = Duration::from_millis(300);
 
 /// One client's connection, as its requests see it.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     /// The worker that serves it.
     pub shard: Rc<Shard>,
     /// Who it is.
@@ -39,7 +39,7 @@ pub struct Client {
 
 /// A TLS connection's facts, in words and as header fields.
 #[derive(Debug)]
-pub struct TlsFacts {
+pub(crate) struct TlsFacts {
     /// Version, cipher, group, protocol.
     pub session: Session,
     /// The name that the client asked for.
@@ -55,25 +55,39 @@ pub struct TlsFacts {
 impl TlsFacts {
     /// Facts of a connection whose handshake is over.
     #[must_use]
-    pub fn new(session: Session, sni: Option<Host>, ja4: Ja4) -> Self {
+    pub(crate) fn new(session: Session, sni: Option<Host>, ja4: Ja4) -> Self {
         let field = |text: &str| HeaderValue::from_str(text).ok();
         let sni_field = sni.as_ref().and_then(|sni| field(sni.as_str()));
         let ja4_field = field(ja4.as_str());
-        Self { session, sni, ja4, sni_field, ja4_field }
+        Self {
+            session,
+            sni,
+            ja4,
+            sni_field,
+            ja4_field,
+        }
     }
 }
 
 impl Client {
     /// A connection that is ready for its first request.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         shard: Rc<Shard>,
         address: ClientAddr,
         tls: Option<TlsFacts>,
         activity: Activity,
         rest: Ticks,
     ) -> Self {
-        let forwarded_for = HeaderValue::try_from(address.ip.to_string()).unwrap_or(HeaderValue::from_static("-"));
-        Self { shard, address, tls, activity: Rc::new(activity), rest, forwarded_for }
+        let forwarded_for =
+            HeaderValue::try_from(address.ip.to_string()).unwrap_or(HeaderValue::from_static("-"));
+        Self {
+            shard,
+            address,
+            tls,
+            activity: Rc::new(activity),
+            rest,
+            forwarded_for,
+        }
     }
 }

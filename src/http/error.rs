@@ -9,7 +9,7 @@ use crate::upstream::UpstreamError;
 
 /// Why a request is not answered by an upstream.
 #[derive(Debug, thiserror::Error)]
-pub enum RequestError {
+pub(crate) enum RequestError {
     /// RFC 9112 3.2
     #[error("the request has no Host field")]
     HostMissing,
@@ -35,8 +35,10 @@ pub enum RequestError {
     #[error("nothing is served at this host and path")]
     NoRoute,
     /// `plain_http.action = "refuse"`
-    #[error("this API is served over HTTPS only; send the request to an https:// URL, and \
-             replace any credentials that were sent in clear")]
+    #[error(
+        "this API is served over HTTPS only; send the request to an https:// URL, and \
+             replace any credentials that were sent in clear"
+    )]
     PlainHttp,
     /// The upstream gave no response.
     #[error(transparent)]
@@ -46,7 +48,7 @@ pub enum RequestError {
 impl RequestError {
     /// The status of the answer.
     #[must_use]
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::HostMissing
             | Self::HostTwice
@@ -63,7 +65,7 @@ impl RequestError {
 
     /// The error type of `Proxy-Status` (RFC 9209 2.3).
     #[must_use]
-    pub fn proxy_status(&self) -> &'static str {
+    pub(crate) fn proxy_status(&self) -> &'static str {
         match self {
             Self::HostMissing
             | Self::HostTwice

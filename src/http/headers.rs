@@ -20,7 +20,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The name of a request, on both sides.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_TLS_CIPHER: HeaderName = HeaderName::from_static("x-tls-cipher");
 const X_TLS_JA4: HeaderName = HeaderName::from_static("x-tls-ja4");
 const X_TLS_SNI: HeaderName = HeaderName::from_static("x-tls-sni");
@@ -30,7 +30,7 @@ const X_TLS_VERSION: HeaderName = HeaderName::from_static("x-tls-version");
 ///
 /// # Errors
 /// For a transfer coding that we could only mislabel.
-pub fn to_upstream(
+pub(super) fn to_upstream(
     parts: &mut request::Parts,
     client: &Client,
     authority: Option<&Authority>,
@@ -38,10 +38,16 @@ pub fn to_upstream(
 ) -> Result<(), RequestError> {
     check_transfer_coding(&parts.headers)?;
     let trailers = wants_trailers(&parts.headers);
-    strip(&mut parts.headers, |name| is_hop_by_hop(name) || is_ours(name));
+    strip(&mut parts.headers, |name| {
+        is_hop_by_hop(name) || is_ours(name)
+    });
     join_cookies(&mut parts.headers);
     if parts.uri.authority().is_some() {
-        parts.uri = parts.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
+        parts.uri = parts
+            .uri
+            .path_and_query()
+            .cloned()
+            .map_or_else(Uri::default, Uri::from);
     }
     parts.version = Version::HTTP_11;
     let headers = &mut parts.headers;
@@ -65,8 +71,14 @@ fn set_client(headers: &mut HeaderMap, client: &Client) {
         return;
     };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    headers.insert(X_TLS_VERSION, HeaderValue::from_static(tls.session.version.as_str()));
-    headers.insert(X_TLS_CIPHER, HeaderValue::from_static(tls.session.cipher.as_str()));
+    headers.insert(
+        X_TLS_VERSION,
+        HeaderValue::from_static(tls.session.version.as_str()),
+    );
+    headers.insert(
+        X_TLS_CIPHER,
+        HeaderValue::from_static(tls.session.cipher.as_str()),
+    );
     if let Some(sni) = &tls.sni_field {
         headers.insert(X_TLS_SNI, sni.clone());
     }
@@ -76,7 +88,7 @@ fn set_client(headers: &mut HeaderMap, client: &Client) {
 }
 
 /// Makes an upstream's response one that may go to a client.
-pub fn to_client(parts: &mut response::Parts, client: &Client, snapshot: &Snapshot) {
+pub(super) fn to_client(parts: &mut response::Parts, client: &Client, snapshot: &Snapshot) {
     if parts.headers.contains_key(TRANSFER_ENCODING) {
         // The body was decoded by its chunks; a length beside them is a lie (RFC 9112 6.3).
         parts.headers.remove(CONTENT_LENGTH);
@@ -87,11 +99,13 @@ pub fn to_client(parts: &mut response::Parts, client: &Client, snapshot: &Snapsh
 }
 
 /// HSTS goes out over TLS only (RFC 6797 7.2); an upstream's own policy stands.
-pub fn set_hsts(headers: &mut HeaderMap, client: &Client, snapshot: &Snapshot) {
+pub(super) fn set_hsts(headers: &mut HeaderMap, client: &Client, snapshot: &Snapshot) {
     if client.tls.is_none() {
         headers.remove(STRICT_TRANSPORT_SECURITY);
     } else if let Some(hsts) = &snapshot.hsts {
-        headers.entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+        headers
+            .entry(STRICT_TRANSPORT_SECURITY)
+            .or_insert_with(|| hsts.clone());
     }
 }
 
@@ -100,7 +114,11 @@ pub fn set_hsts(headers: &mut HeaderMap, client: &Client, snapshot: &Snapshot) {
 fn check_transfer_coding(headers: &HeaderMap) -> Result<(), RequestError> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if codings.all(chunked) { Ok(()) } else { Err(RequestError::TransferCoding) }
+    if codings.all(chunked) {
+        Ok(())
+    } else {
+        Err(RequestError::TransferCoding)
+    }
 }
 
 fn wants_trailers(headers: &HeaderMap) -> bool {
@@ -109,7 +127,11 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 
 /// Removes what `doomed` names and what `Connection` nominates.
 fn strip(headers: &mut HeaderMap, doomed: impl Fn(&HeaderName) -> bool) {
-    let mut goes: Vec<HeaderName> = headers.keys().filter(|name| doomed(name)).cloned().collect();
+    let mut goes: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| doomed(name))
+        .cloned()
+        .collect();
     if goes.contains(&CONNECTION) {
         let nominated = tokens(headers, &CONNECTION).filter_map(|token| token.parse().ok());
         let nominated: Vec<_> = nominated.filter(may_be_nominated).collect();
@@ -122,11 +144,17 @@ fn strip(headers: &mut HeaderMap, doomed: impl Fn(&HeaderName) -> bool) {
 
 /// What a message needs to stay itself is never a connection's own business, whatever it says.
 fn may_be_nominated(name: &HeaderName) -> bool {
-    !matches!(name.as_str(), "host" | "content-length" | "content-type" | "authorization" | "cookie")
+    !matches!(
+        name.as_str(),
+        "host" | "content-length" | "content-type" | "authorization" | "cookie"
+    )
 }
 
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
@@ -151,9 +179,14 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// `X_Forwarded_For` from `X-Forwarded-For`, so both spellings are ours.
 fn is_ours(name: &HeaderName) -> bool {
     let name = name.as_str();
-    let Some(first @ (b'x' | b'f' | b'c')) = name.as_bytes().first() else { return false };
+    let Some(first @ (b'x' | b'f' | b'c')) = name.as_bytes().first() else {
+        return false;
+    };
     let same = |ours: &str| spelled_alike(name, ours);
-    let starts = |ours: &str| name.get(..ours.len()).is_some_and(|start| spelled_alike(start, ours));
+    let starts = |ours: &str| {
+        name.get(..ours.len())
+            .is_some_and(|start| spelled_alike(start, ours))
+    };
     match first {
         b'x' => {
             starts("x-forwarded-") || starts("x-tls-") || same("x-request-id") || same("x-real-ip")
@@ -164,15 +197,23 @@ fn is_ours(name: &HeaderName) -> bool {
 }
 
 fn spelled_alike(name: &str, ours: &str) -> bool {
-    let dashed = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
+    let dashed = name
+        .bytes()
+        .map(|byte| if byte == b'_' { b'-' } else { byte });
     name.len() == ours.len() && dashed.eq(ours.bytes())
 }
 
 /// HTTP/2 may split a cookie over fields; HTTP/1.1 may not (RFC 9113 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let mut cookies = headers.get_all(COOKIE).iter();
-    let (Some(_), Some(_)) = (cookies.next(), cookies.next()) else { return };
-    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let (Some(_), Some(_)) = (cookies.next(), cookies.next()) else {
+        return;
+    };
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     if let Ok(mut joined) = HeaderValue::from_bytes(&crumbs.join(b"; ".as_slice())) {
         joined.set_sensitive(true);
         headers.insert(COOKIE, joined);
@@ -190,7 +231,10 @@ mod tests {
 
     fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let field = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
         };
         fields.iter().map(field).collect()
     }
@@ -217,14 +261,30 @@ mod tests {
     #[test]
     fn what_only_we_may_set_goes_in_every_spelling() {
         let ours = [
-            "x-forwarded-for", "x_forwarded_for", "x-forwarded_proto", "x-forwarded-anything",
-            "x-tls-version", "x_tls_ja4", "x-request-id", "x_request_id", "x-real-ip",
-            "forwarded", "client-cert", "client_cert_chain",
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x-forwarded_proto",
+            "x-forwarded-anything",
+            "x-tls-version",
+            "x_tls_ja4",
+            "x-request-id",
+            "x_request_id",
+            "x-real-ip",
+            "forwarded",
+            "client-cert",
+            "client_cert_chain",
         ];
         for name in ours {
             assert!(is_ours(&HeaderName::from_static(name)), "{name}");
         }
-        for name in ["x-forward", "x-api-key", "from", "content-type", "x-tl", "forwarded-for"] {
+        for name in [
+            "x-forward",
+            "x-api-key",
+            "from",
+            "content-type",
+            "x-tl",
+            "forwarded-for",
+        ] {
             assert!(!is_ours(&HeaderName::from_static(name)), "{name}");
         }
     }
@@ -233,7 +293,10 @@ mod tests {
     fn crumbs_become_one_cookie() {
         let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2")]);
         join_cookies(&mut headers);
-        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+        assert_eq!(
+            headers.get_all("cookie").iter().collect::<Vec<_>>(),
+            ["a=1; b=2"]
+        );
     }
 
     #[test]

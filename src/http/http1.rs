@@ -27,7 +27,7 @@ use crate::io::{Metered, Socket};
 
 /// How serving ended.
 #[derive(Debug)]
-pub enum End<S> {
+pub(crate) enum End<S> {
     /// Nothing is under way; the bytes were read ahead of the next request.
     Idle(S, Bytes),
     /// The connection is over and may be closed politely.
@@ -37,7 +37,7 @@ pub enum End<S> {
 }
 
 /// Serves requests until the connection is idle or over. `ahead` was read already.
-pub async fn serve<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client>) -> End<S> {
+pub(crate) async fn serve<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client>) -> End<S> {
     let mut connection = connection(stream, ahead, client);
     let mut watch = Watch::new(client);
     let end = std::future::poll_fn(|cx| poll(&mut connection, &mut watch, cx)).await;
@@ -52,8 +52,16 @@ pub async fn serve<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client>) -> E
             let detail = "the request's head did not come in time";
             let answer = respond::raw(StatusCode::REQUEST_TIMEOUT, "http_request_error", detail);
             let limit = client.shard.view().timeouts.write;
-            let sent = client.activity.timer.limit(limit, stream.write_all(&answer)).await;
-            if matches!(sent, Ok(Ok(()))) { End::Over(stream) } else { End::Broken(stream) }
+            let sent = client
+                .activity
+                .timer
+                .limit(limit, stream.write_all(&answer))
+                .await;
+            if matches!(sent, Ok(Ok(()))) {
+                End::Over(stream)
+            } else {
+                End::Broken(stream)
+            }
         }
     }
 }
@@ -71,8 +79,15 @@ fn connection<S: Socket>(
     stream: S,
     ahead: Bytes,
     client: &Rc<Client>,
-) -> http1::Connection<TokioIo<Metered<S>>, impl hyper::service::Service<
-    Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = Answering> + use<S>> {
+) -> http1::Connection<
+    TokioIo<Metered<S>>,
+    impl hyper::service::Service<
+        Request<Incoming>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future = Answering,
+    > + use<S>,
+> {
     let view = client.shard.view();
     let limits = &view.snapshot.config.limits;
     let io = TokioIo::new(Metered::new(stream, ahead, Rc::clone(&client.activity)));

@@ -5,9 +5,7 @@
 
 use std::{convert::Infallible, future::Future, pin::Pin, rc::Rc, task::Poll};
 
-use hyper::{
-    Request, body::Incoming, rt::Executor, server::conn::http2, service::service_fn,
-};
+use hyper::{Request, body::Incoming, rt::Executor, server::conn::http2, service::service_fn};
 use hyper_util::rt::TokioIo;
 
 use super::{
@@ -31,10 +29,14 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for OnWorker {
 }
 
 /// Serves streams until the connection is over.
-pub async fn serve<S: Socket>(stream: S, client: &Rc<Client>) {
+pub(crate) async fn serve<S: Socket>(stream: S, client: &Rc<Client>) {
     let view = client.shard.view();
     let limits = &view.snapshot.config.limits;
-    let io = TokioIo::new(Metered::new(stream, bytes::Bytes::new(), Rc::clone(&client.activity)));
+    let io = TokioIo::new(Metered::new(
+        stream,
+        bytes::Bytes::new(),
+        Rc::clone(&client.activity),
+    ));
     let of = Rc::clone(client);
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = service::answer(Rc::clone(&of), request);

@@ -8,7 +8,7 @@ use hyper::http::uri::PathAndQuery;
 use crate::config::{PlainAction, PlainHttp};
 
 /// What `config` says to do with a plain request for `path`.
-pub fn action(config: &PlainHttp, path: &str) -> PlainAction {
+pub(super) fn action(config: &PlainHttp, path: &str) -> PlainAction {
     let exempt = |prefix: &String| path.starts_with(prefix.as_str());
     if config.exempt_paths.iter().any(exempt) && !climbs(path) {
         PlainAction::Forward
@@ -18,7 +18,7 @@ pub fn action(config: &PlainHttp, path: &str) -> PlainAction {
 }
 
 /// The same resource over HTTPS. `host` comes without a port, an IPv6 address with brackets.
-pub fn target(config: &PlainHttp, host: &str, path: Option<&PathAndQuery>) -> String {
+pub(super) fn target(config: &PlainHttp, host: &str, path: Option<&PathAndQuery>) -> String {
     let path = path.map_or("/", PathAndQuery::as_str);
     let path = if path.starts_with('/') { path } else { "/" };
     match config.https_port {
@@ -53,8 +53,14 @@ mod tests {
     #[test]
     fn targets_keep_path_and_query() {
         let path = PathAndQuery::from_static("/a?b=c");
-        assert_eq!(target(&config(443), "a.b", Some(&path)), "https://a.b/a?b=c");
-        assert_eq!(target(&config(8443), "[::1]", Some(&path)), "https://[::1]:8443/a?b=c");
+        assert_eq!(
+            target(&config(443), "a.b", Some(&path)),
+            "https://a.b/a?b=c"
+        );
+        assert_eq!(
+            target(&config(8443), "[::1]", Some(&path)),
+            "https://[::1]:8443/a?b=c"
+        );
         assert_eq!(target(&config(443), "a", None), "https://a/");
         let star = PathAndQuery::from_static("*");
         assert_eq!(target(&config(443), "a", Some(&star)), "https://a/");
@@ -66,8 +72,20 @@ mod tests {
         let of = |path: &str| action(&config(443), path);
         assert_eq!(of(&format!("{base}token")), PlainAction::Forward);
         assert_eq!(of("/v1"), PlainAction::Redirect);
-        for tail in ["../../v1", "%2e%2E/v1", ".%2e/v1", "x%2f..%2fv1", "..\\v1", "..;/v1", "..%5cv"] {
-            assert_eq!(of(&format!("{base}{tail}")), PlainAction::Redirect, "{tail}");
+        for tail in [
+            "../../v1",
+            "%2e%2E/v1",
+            ".%2e/v1",
+            "x%2f..%2fv1",
+            "..\\v1",
+            "..;/v1",
+            "..%5cv",
+        ] {
+            assert_eq!(
+                of(&format!("{base}{tail}")),
+                PlainAction::Redirect,
+                "{tail}"
+            );
         }
     }
 }

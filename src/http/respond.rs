@@ -14,12 +14,15 @@ use super::RequestError;
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// The answer to a request that failed.
-pub fn error(error: &RequestError) -> Response<Bytes> {
+pub(crate) fn error(error: &RequestError) -> Response<Bytes> {
     let (status, kind) = (error.status(), error.proxy_status());
     let mut response = Response::new(problem(status, kind, &error.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     if let Ok(value) = HeaderValue::try_from(format!("tlsfloor; error={kind}")) {
         headers.insert(PROXY_STATUS, value);
     }
@@ -27,7 +30,7 @@ pub fn error(error: &RequestError) -> Response<Bytes> {
 }
 
 /// The answer to bytes that never became a request, as HTTP/1.1 that closes the connection.
-pub fn raw(status: StatusCode, kind: &str, detail: &str) -> Vec<u8> {
+pub(crate) fn raw(status: StatusCode, kind: &str, detail: &str) -> Vec<u8> {
     let body = problem(status, kind, detail);
     let head = format!(
         "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\

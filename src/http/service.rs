@@ -13,11 +13,8 @@ use hyper::{
 };
 
 use super::{
-    Body, Client, RequestError,
-    access::Exchange,
-    authority::Authority,
-    body::Content,
-    headers, redirect, respond,
+    Body, Client, RequestError, access::Exchange, authority::Authority, body::Content, headers,
+    redirect, respond,
 };
 use crate::{
     config::PlainAction,
@@ -26,7 +23,7 @@ use crate::{
 };
 
 /// Answers one request.
-pub async fn answer(client: Rc<Client>, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn answer(client: Rc<Client>, request: Request<Incoming>) -> Response<Body> {
     let view = client.shard.view();
     let mut exchange = Exchange::begin(&client, &view, &request);
     let id = client.shard.request_ids.next();
@@ -44,7 +41,11 @@ async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<Content>, RequestError> {
     let authority = Authority::of(&request);
-    exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), id);
+    exchange.note(
+        &request,
+        authority.as_ref().ok().and_then(Option::as_ref),
+        id,
+    );
     let authority = authority?;
     if client.tls.is_none()
         && let Some(answer) = plain(client, view, authority.as_ref(), &request)?
@@ -89,11 +90,13 @@ fn moved(status: u16, target: &str) -> Result<Response<Content>, RequestError> {
     let location = location.map_err(|_invalid| RequestError::TargetInvalid)?;
     let text = format!("This API is served over HTTPS only: {target}\n");
     let mut response = Response::new(Content::Own(Bytes::from(text)));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
     let headers = response.headers_mut();
     headers.insert(LOCATION, location);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     Ok(response)
 }
 
@@ -108,7 +111,11 @@ fn find<'a, B>(
     let snapshot = &view.snapshot;
     let route = snapshot.router.find(host, request.uri().path());
     let route = route.ok_or(RequestError::NoRoute)?;
-    let upstream = snapshot.config.routes.get(route).map(|route| route.upstream);
+    let upstream = snapshot
+        .config
+        .routes
+        .get(route)
+        .map(|route| route.upstream);
     let pool = upstream.and_then(|upstream| view.pools.get(upstream));
     Ok((route, pool.ok_or(RequestError::NoRoute)?))
 }

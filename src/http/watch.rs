@@ -10,7 +10,7 @@ use crate::io::Phase;
 
 /// What a connection is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub(super) enum Order {
     /// Nothing is under way and nothing waits: it may rest, or go.
     Rest,
     /// End after what is under way.
@@ -23,20 +23,24 @@ pub enum Order {
 
 /// The watch over one connection.
 #[derive(Debug)]
-pub struct Watch<'a> {
+pub(super) struct Watch<'a> {
     client: &'a Client,
     seen: Option<u64>,
     finishing: bool,
 }
 
 impl<'a> Watch<'a> {
-    pub fn new(client: &'a Client) -> Self {
+    pub(super) fn new(client: &'a Client) -> Self {
         client.activity.timer.set(client.rest);
-        Self { client, seen: None, finishing: false }
+        Self {
+            client,
+            seen: None,
+            finishing: false,
+        }
     }
 
     /// Ready with an order; call it again after carrying it out.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
         loop {
             if let Some(order) = self.drain() {
                 return Poll::Ready(order);

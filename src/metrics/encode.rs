@@ -82,7 +82,11 @@ fn table<const N: usize>(
             *at = rest % size;
             rest /= size;
         }
-        let count: u64 = tables.iter().filter_map(|table| table.cell(index)).map(|c| c.value()).sum();
+        let count: u64 = tables
+            .iter()
+            .filter_map(|table| table.cell(index))
+            .map(|c| c.value())
+            .sum();
         if count > 0 {
             let word = |((name, words), at): (&(&'static str, Vec<&'static str>), usize)| {
                 (*name, words.get(at).copied().unwrap_or_default())
@@ -127,7 +131,10 @@ impl Metrics {
         reasons.push("none");
         table(
             to,
-            ("tlsfloor_client_hellos", "ClientHellos by highest offered version and what became of them"),
+            (
+                "tlsfloor_client_hellos",
+                "ClientHellos by highest offered version and what became of them",
+            ),
             [
                 ("offered", words::<Offered>()),
                 ("verdict", words::<Judged>()),
@@ -153,7 +160,10 @@ impl Metrics {
         )?;
         table(
             to,
-            ("tlsfloor_handshake_failures", "TLS handshakes that did not complete"),
+            (
+                "tlsfloor_handshake_failures",
+                "TLS handshakes that did not complete",
+            ),
             [("reason", words::<HandshakeFailure>())],
             &self.tables(|worker| &worker.handshake_failures),
         )
@@ -167,8 +177,10 @@ impl Metrics {
         let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
         for route in &routes {
             for (protocol, version) in combinations() {
-                let shards: Vec<_> =
-                    route.shards().filter_map(|shard| shard.codes(protocol, version)).collect();
+                let shards: Vec<_> = route
+                    .shards()
+                    .filter_map(|shard| shard.codes(protocol, version))
+                    .collect();
                 for place in 0..=CODES.len() {
                     let cells = shards.iter().filter_map(|cells| cells.get(place));
                     let count: u64 = cells.map(|cell| cell.value()).sum();
@@ -188,9 +200,15 @@ impl Metrics {
             }
         }
         let durations = routes.iter().map(|route| {
-            (route.label.as_str(), sum(route.shards().map(|shard| &shard.duration)))
+            (
+                route.label.as_str(),
+                sum(route.shards().map(|shard| &shard.duration)),
+            )
         });
-        let what = ("tlsfloor_request_duration_seconds", "Seconds from a request's head to the end of its response");
+        let what = (
+            "tlsfloor_request_duration_seconds",
+            "Seconds from a request's head to the end of its response",
+        );
         histograms(to, what, "route", durations)
     }
 
@@ -201,11 +219,15 @@ impl Metrics {
         let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
         for upstream in &upstreams {
             for outcome in UpstreamOutcome::ALL {
-                let cells =
-                    upstream.shards().filter_map(|shard| shard.outcomes.cell([outcome.index()]));
+                let cells = upstream
+                    .shards()
+                    .filter_map(|shard| shard.outcomes.cell([outcome.index()]));
                 let count: u64 = cells.map(|cell| cell.value()).sum();
                 if count > 0 {
-                    let set = [("upstream", upstream.label.as_str()), ("outcome", outcome.as_str())];
+                    let set = [
+                        ("upstream", upstream.label.as_str()),
+                        ("outcome", outcome.as_str()),
+                    ];
                     family
                         .encode_family(&set)?
                         .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
@@ -213,54 +235,128 @@ impl Metrics {
             }
         }
         let durations = upstreams.iter().map(|upstream| {
-            (upstream.label.as_str(), sum(upstream.shards().map(|shard| &shard.duration)))
+            (
+                upstream.label.as_str(),
+                sum(upstream.shards().map(|shard| &shard.duration)),
+            )
         });
-        let what = ("tlsfloor_upstream_duration_seconds", "Seconds from a request to an upstream to the end of its response");
+        let what = (
+            "tlsfloor_upstream_duration_seconds",
+            "Seconds from a request to an upstream to the end of its response",
+        );
         histograms(to, what, "upstream", durations)
     }
 
     fn connections(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         table(
             to,
-            ("tlsfloor_plain_http_requests", "Requests on plain ports by what they got"),
-            [("action", words::<Plain>()), ("credentials", words::<Credentials>())],
+            (
+                "tlsfloor_plain_http_requests",
+                "Requests on plain ports by what they got",
+            ),
+            [
+                ("action", words::<Plain>()),
+                ("credentials", words::<Credentials>()),
+            ],
             &self.tables(|worker| &worker.plain_http),
         )?;
         let help = "Open client connections";
         let mut family =
             to.encode_descriptor("tlsfloor_connections_open", help, None, MetricType::Gauge)?;
         for listener in ListenerKind::ALL {
-            let cells = self.workers.iter().filter_map(|worker| worker.open.get(listener.index()));
+            let cells = self
+                .workers
+                .iter()
+                .filter_map(|worker| worker.open.get(listener.index()));
             let open: u64 = cells.map(|cell| cell.value()).sum();
-            family.encode_family(&[("listener", listener.as_str())])?.encode_gauge(&open)?;
+            family
+                .encode_family(&[("listener", listener.as_str())])?
+                .encode_gauge(&open)?;
         }
-        let failures: u64 = self.workers.iter().map(|worker| worker.accept_failures.value()).sum();
-        counter(to, ("tlsfloor_accept_failures", "Times there was nothing to accept a connection with"), failures)
+        let failures: u64 = self
+            .workers
+            .iter()
+            .map(|worker| worker.accept_failures.value())
+            .sum();
+        counter(
+            to,
+            (
+                "tlsfloor_accept_failures",
+                "Times there was nothing to accept a connection with",
+            ),
+            failures,
+        )
     }
 
     fn process(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let generation = self.generation.load(Ordering::Relaxed);
-        gauge(to, ("tlsfloor_config_generation", "Configuration in force, counted from 1"), generation)?;
-        gauge(to, ("tlsfloor_config_last_reload_success", "Whether the last load of the configuration succeeded"), 1u64)?;
+        gauge(
+            to,
+            (
+                "tlsfloor_config_generation",
+                "Configuration in force, counted from 1",
+            ),
+            generation,
+        )?;
+        gauge(
+            to,
+            (
+                "tlsfloor_config_last_reload_success",
+                "Whether the last load of the configuration succeeded",
+            ),
+            1u64,
+        )?;
         let loaded = self.loaded.load(Ordering::Relaxed);
-        gauge(to, ("tlsfloor_config_last_reload_success_timestamp_seconds", "When a configuration was last loaded"), loaded)?;
+        gauge(
+            to,
+            (
+                "tlsfloor_config_last_reload_success_timestamp_seconds",
+                "When a configuration was last loaded",
+            ),
+            loaded,
+        )?;
         let help = "When a certificate expires";
         let name = "tlsfloor_certificate_expiry_timestamp_seconds";
         let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (certificate, expiry) in &self.families().certificates {
-            family.encode_family(&[("name", certificate.as_str())])?.encode_gauge(expiry)?;
+            family
+                .encode_family(&[("name", certificate.as_str())])?
+                .encode_gauge(expiry)?;
         }
-        gauge(to, ("tlsfloor_workers", "Worker threads"), u64::try_from(self.workers.len()).unwrap_or(0))?;
-        counter(to, ("tlsfloor_panics", "Bugs that ended a connection; please report them"), panics::count())?;
-        let mut family =
-            to.encode_descriptor("tlsfloor_build_info", "Which build this is", None, MetricType::Gauge)?;
-        family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?.encode_gauge(&1u64)
+        gauge(
+            to,
+            ("tlsfloor_workers", "Worker threads"),
+            u64::try_from(self.workers.len()).unwrap_or(0),
+        )?;
+        counter(
+            to,
+            (
+                "tlsfloor_panics",
+                "Bugs that ended a connection; please report them",
+            ),
+            panics::count(),
+        )?;
+        let mut family = to.encode_descriptor(
+            "tlsfloor_build_info",
+            "Which build this is",
+            None,
+            MetricType::Gauge,
+        )?;
+        family
+            .encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?
+            .encode_gauge(&1u64)
     }
 }
 
 fn combinations() -> impl Iterator<Item = (Protocol, ServedVersion)> {
-    let versions = |protocol| ServedVersion::ALL.iter().map(move |version| (protocol, *version));
-    Protocol::ALL.iter().flat_map(move |protocol| versions(*protocol))
+    let versions = |protocol| {
+        ServedVersion::ALL
+            .iter()
+            .map(move |version| (protocol, *version))
+    };
+    Protocol::ALL
+        .iter()
+        .flat_map(move |protocol| versions(*protocol))
 }
 
 fn sum<'a>(histograms: impl Iterator<Item = &'a super::cells::Histogram>) -> Summed {
@@ -279,12 +375,9 @@ fn histograms<'a>(
     let mut family = to.encode_descriptor(name, help, None, MetricType::Histogram)?;
     for (value, sum) in of.filter(|(_, sum)| sum.count() > 0) {
         let buckets = sum.bounded();
-        family.encode_family(&[(label, value)])?.encode_histogram::<NoLabelSet>(
-            sum.seconds(),
-            sum.count(),
-            &buckets,
-            None,
-        )?;
+        family
+            .encode_family(&[(label, value)])?
+            .encode_histogram::<NoLabelSet>(sum.seconds(), sum.count(), &buckets, None)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::label::Label;
 
 /// Status codes that are counted by themselves; any other is `other`.
-pub const CODES: [u16; 46] = [
+pub(super) const CODES: [u16; 46] = [
     200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308, 400,
     401, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 421, 422, 426, 428,
     429, 431, 451, 499, 500, 502, 503, 504,
@@ -21,7 +21,7 @@ pub const CODES: [u16; 46] = [
 /// One worker's share of something, on cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Aligned<T>(pub T);
+pub(super) struct Aligned<T>(pub T);
 
 /// One route's counters.
 #[derive(Debug)]
@@ -42,7 +42,10 @@ pub struct RouteShard {
 impl RouteMetrics {
     pub(super) fn new(label: &str, workers: usize) -> Self {
         let shards = (0..workers).map(|_| Aligned::default()).collect();
-        Self { label: label.to_owned(), shards }
+        Self {
+            label: label.to_owned(),
+            shards,
+        }
     }
 
     /// The share of a worker.
@@ -79,7 +82,10 @@ impl RouteShard {
 
     /// Requests by code, in the order of [`CODES`] and then all others.
     pub(super) fn codes(&self, protocol: Protocol, version: ServedVersion) -> Option<&[Cell]> {
-        self.codes.get(Self::place(protocol, version))?.get().map(|codes| &**codes)
+        self.codes
+            .get(Self::place(protocol, version))?
+            .get()
+            .map(|codes| &**codes)
     }
 }
 
@@ -105,14 +111,20 @@ pub struct UpstreamShard {
 impl Default for UpstreamShard {
     fn default() -> Self {
         let outcomes = Table::new([UpstreamOutcome::ALL.len()]);
-        Self { outcomes, duration: Histogram::default() }
+        Self {
+            outcomes,
+            duration: Histogram::default(),
+        }
     }
 }
 
 impl UpstreamMetrics {
     pub(super) fn new(label: &str, workers: usize) -> Self {
         let shards = (0..workers).map(|_| Aligned::default()).collect();
-        Self { label: label.to_owned(), shards }
+        Self {
+            label: label.to_owned(),
+            shards,
+        }
     }
 
     /// The share of a worker.

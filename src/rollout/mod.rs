@@ -6,7 +6,7 @@ use crate::policy::{Failure, Verdict};
 
 /// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub(crate) enum Lane {
     /// It is terminated here.
     Serve,
     /// Its sender is told why not.
@@ -15,7 +15,7 @@ pub enum Lane {
 
 /// The lane for a hello that was judged so by the floor.
 #[must_use]
-pub fn lane(verdict: Verdict) -> Lane {
+pub(crate) fn lane(verdict: Verdict) -> Lane {
     match verdict {
         Verdict::Pass => Lane::Serve,
         Verdict::Fail(failure) => Lane::Refuse(failure),

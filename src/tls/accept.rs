@@ -130,8 +130,12 @@ fn read_hello(mut received: &[u8]) -> Result<Hello, (HandshakeError, Vec<u8>)> {
 }
 
 fn session(state: &CommonState) -> Session {
-    let number = state.negotiated_cipher_suite().map_or(0, |suite| u16::from(suite.suite()));
-    let group = state.negotiated_key_exchange_group().map_or(0, |group| u16::from(group.name()));
+    let number = state
+        .negotiated_cipher_suite()
+        .map_or(0, |suite| u16::from(suite.suite()));
+    let group = state
+        .negotiated_key_exchange_group()
+        .map_or(0, |group| u16::from(group.name()));
     Session {
         version: match state.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => TlsVersion::Tls13,

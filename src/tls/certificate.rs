@@ -24,7 +24,7 @@ use crate::{
 
 /// A certificate that can be served.
 #[derive(Debug)]
-pub struct Certificate {
+pub(super) struct Certificate {
     /// Under which name metrics and problems show it.
     pub name: String,
     /// For rustls.
@@ -41,7 +41,7 @@ pub struct Certificate {
 
 /// What was found while reading certificates.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub(super) struct Findings {
     /// With these nothing can be served.
     pub problems: Vec<Problem>,
     /// With these it can.
@@ -50,7 +50,11 @@ pub struct Findings {
 
 impl Certificate {
     /// Reads and checks one; none where there is a problem.
-    pub fn load(source: &CertificateSource, now: i64, findings: &mut Findings) -> Option<Self> {
+    pub(super) fn load(
+        source: &CertificateSource,
+        now: i64,
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let (name, places) = named(source);
         let chain = text(source, Part::Chain).and_then(|text| Ok(pem::chain(&text)?));
         let key = text(source, Part::Key).and_then(|text| Ok(pem::key(&text)?));
@@ -68,24 +72,39 @@ impl Certificate {
         }
         let certified = certify(chain, key);
         let certified = findings.keep(certified, &places.key, &path(source, Part::Key))?;
-        let Leaf { kind, names, addresses, expires, .. } = leaf;
-        Some(Self { name, key: Arc::new(certified), kind, names, addresses, expires })
+        let Leaf {
+            kind,
+            names,
+            addresses,
+            expires,
+            ..
+        } = leaf;
+        Some(Self {
+            name,
+            key: Arc::new(certified),
+            kind,
+            names,
+            addresses,
+            expires,
+        })
     }
 
     /// Whether a client that asks for `host` accepts this certificate's names.
     #[must_use]
-    pub fn covers(&self, host: &Host) -> bool {
+    pub(super) fn covers(&self, host: &Host) -> bool {
         let parent = host.as_str().split_once('.').map(|(_, parent)| parent);
         self.names.iter().any(|name| match name {
             HostPattern::Exact(exact) => exact == host,
             HostPattern::Wildcard(suffix) => parent == Some(suffix.as_str()),
             HostPattern::Any => false,
-        }) || host.ip().is_some_and(|address| self.addresses.contains(&address))
+        }) || host
+            .ip()
+            .is_some_and(|address| self.addresses.contains(&address))
     }
 
     /// Whether it covers everything that a pattern names.
     #[must_use]
-    pub fn covers_pattern(&self, pattern: &HostPattern) -> bool {
+    pub(super) fn covers_pattern(&self, pattern: &HostPattern) -> bool {
         match pattern {
             HostPattern::Exact(host) => self.covers(host),
             HostPattern::Wildcard(_) => self.names.contains(pattern),
@@ -124,7 +143,9 @@ enum CertificateError {
 }
 
 fn cause(error: &pem::PemError) -> String {
-    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
+    std::error::Error::source(error)
+        .map(|cause| format!(": {cause}"))
+        .unwrap_or_default()
 }
 
 impl Findings {
@@ -138,7 +159,10 @@ impl Findings {
             Ok(value) => Some(value),
             Err(error) => {
                 let text = format!("{file}: {error}");
-                self.problems.push(Problem { place: place.clone(), text });
+                self.problems.push(Problem {
+                    place: place.clone(),
+                    text,
+                });
                 None
             }
         }
@@ -159,13 +183,25 @@ struct Places {
 
 fn named(source: &CertificateSource) -> (String, Places) {
     let places = match source {
-        CertificateSource::Files { chain_place, key_place, .. } => {
-            Places { chain: chain_place.clone(), key: key_place.clone() }
-        }
+        CertificateSource::Files {
+            chain_place,
+            key_place,
+            ..
+        } => Places {
+            chain: chain_place.clone(),
+            key: key_place.clone(),
+        },
         CertificateSource::Memory { name, .. } => {
-            let place =
-                Place { file: Arc::default(), line: 1, column: 1, key: name.clone() };
-            Places { chain: place.clone(), key: place }
+            let place = Place {
+                file: Arc::default(),
+                line: 1,
+                column: 1,
+                key: name.clone(),
+            };
+            Places {
+                chain: place.clone(),
+                key: place,
+            }
         }
     };
     (path(source, Part::Chain), places)
@@ -221,8 +257,12 @@ fn mend_order(
         if let Some(front) = chain.get_mut(..=leaf) {
             front.reverse();
         }
-        let text = format!("{name}: the chain does not begin with the leaf; served in the right order");
-        findings.warnings.push(Problem { place: places.chain.clone(), text });
+        let text =
+            format!("{name}: the chain does not begin with the leaf; served in the right order");
+        findings.warnings.push(Problem {
+            place: places.chain.clone(),
+            text,
+        });
     }
 }
 
@@ -239,10 +279,12 @@ struct Leaf {
 
 impl Leaf {
     fn read(der: &CertificateDer<'_>) -> Result<Self, CertificateError> {
-        let (_, certificate) =
-            X509Certificate::from_der(der).map_err(CertificateError::Invalid)?;
+        let (_, certificate) = X509Certificate::from_der(der).map_err(CertificateError::Invalid)?;
         let kind = kind(&certificate).ok_or(CertificateError::UnknownKey)?;
-        let bits = certificate.public_key().parsed().map_or(0, |key| key.key_size());
+        let bits = certificate
+            .public_key()
+            .parsed()
+            .map_or(0, |key| key.key_size());
         let (mut names, mut addresses) = (Vec::new(), Vec::new());
         for name in alternative_names(&certificate) {
             match name {
@@ -259,7 +301,10 @@ impl Leaf {
             addresses,
             begins: validity.not_before.timestamp(),
             expires: validity.not_after.timestamp(),
-            dates: (validity.not_before.to_string(), validity.not_after.to_string()),
+            dates: (
+                validity.not_before.to_string(),
+                validity.not_after.to_string(),
+            ),
         })
     }
 

@@ -8,12 +8,14 @@ use rustls_pemfile::Item;
 
 /// What is wrong with PEM text.
 #[derive(Debug, thiserror::Error)]
-pub enum PemError {
+pub(super) enum PemError {
     /// Nothing in it.
     #[error("the file is empty")]
     Empty,
     /// No PEM block at all.
-    #[error("found no PEM block; convert DER with `openssl x509 -inform der` or `openssl pkey -inform der`")]
+    #[error(
+        "found no PEM block; convert DER with `openssl x509 -inform der` or `openssl pkey -inform der`"
+    )]
     NotPem,
     /// A block that cannot be read.
     #[error("found a PEM block that cannot be read")]
@@ -42,7 +44,7 @@ pub enum PemError {
 ///
 /// # Errors
 /// Where there are none, or a block cannot be read.
-pub fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+pub(super) fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let items = items(text)?;
     let has_key = items.iter().any(is_key);
     let certificates: Vec<_> = items.into_iter().filter_map(certificate).collect();
@@ -57,9 +59,11 @@ pub fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
 ///
 /// # Errors
 /// Where there is none, more than one, or one that is encrypted.
-pub fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
+pub(super) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     let items = items(text)?;
-    let has_certificate = items.iter().any(|item| matches!(item, Item::X509Certificate(_)));
+    let has_certificate = items
+        .iter()
+        .any(|item| matches!(item, Item::X509Certificate(_)));
     let mut keys: Vec<_> = items.into_iter().filter_map(private_key).collect();
     match (keys.len(), keys.pop()) {
         (1, Some(key)) => Ok(key),
@@ -77,7 +81,9 @@ fn items(mut text: &[u8]) -> Result<Vec<Item>, PemError> {
     if !contains(text, b"-----BEGIN ") {
         return Err(PemError::NotPem);
     }
-    rustls_pemfile::read_all(&mut text).collect::<Result<_, _>>().map_err(PemError::Broken)
+    rustls_pemfile::read_all(&mut text)
+        .collect::<Result<_, _>>()
+        .map_err(PemError::Broken)
 }
 
 fn certificate(item: Item) -> Option<CertificateDer<'static>> {
@@ -97,7 +103,10 @@ fn private_key(item: Item) -> Option<PrivateKeyDer<'static>> {
 }
 
 fn is_key(item: &Item) -> bool {
-    matches!(item, Item::Pkcs8Key(_) | Item::Pkcs1Key(_) | Item::Sec1Key(_))
+    matches!(
+        item,
+        Item::Pkcs8Key(_) | Item::Pkcs1Key(_) | Item::Sec1Key(_)
+    )
 }
 
 /// PKCS#8 says so in its label, the older form in a header of the block.
@@ -117,7 +126,8 @@ mod tests {
     fn what_is_no_pem_is_told_apart() {
         assert!(matches!(chain(b" \n"), Err(PemError::Empty)));
         assert!(matches!(key(b"\x30\x82\x01\x01"), Err(PemError::NotPem)));
-        let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let encrypted =
+            b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         assert!(matches!(key(encrypted), Err(PemError::EncryptedKey)));
         let broken = b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
         assert!(matches!(chain(broken), Err(PemError::Broken(_))));

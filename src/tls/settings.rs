@@ -23,18 +23,21 @@ use crate::{
 /// Why a site cannot be set up. Nothing in a configuration leads here.
 #[derive(Debug, thiserror::Error)]
 #[error("this build of TLS does not work here")]
-pub struct SettingsError(#[from] rustls::Error);
+pub(super) struct SettingsError(#[from] rustls::Error);
 
 /// rustls's settings for a site.
 ///
 /// # Errors
 /// Where the system has no random numbers.
-pub fn server_config(
+pub(super) fn server_config(
     minimum: TlsVersion,
     certificates: Vec<Arc<Certificate>>,
 ) -> Result<ServerConfig, SettingsError> {
-    let versions: Vec<&'static SupportedProtocolVersion> =
-        TlsVersion::ALL.into_iter().filter(|version| *version >= minimum).map(supported).collect();
+    let versions: Vec<&'static SupportedProtocolVersion> = TlsVersion::ALL
+        .into_iter()
+        .filter(|version| *version >= minimum)
+        .map(supported)
+        .collect();
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&versions)?
         .with_no_client_auth()
@@ -48,12 +51,19 @@ pub fn server_config(
 }
 
 /// What a site with these settings asks of a hello.
-pub fn policy(minimum: TlsVersion, certificates: &[Arc<Certificate>]) -> Policy {
+pub(super) fn policy(minimum: TlsVersion, certificates: &[Arc<Certificate>]) -> Policy {
     let provider = provider();
     let served = Served {
         suites: provider.cipher_suites.iter().filter_map(suite).collect(),
-        groups: provider.kx_groups.iter().map(|group| u16::from(group.name())).collect(),
-        keys: certificates.iter().map(|certificate| certificate.kind).collect(),
+        groups: provider
+            .kx_groups
+            .iter()
+            .map(|group| u16::from(group.name()))
+            .collect(),
+        keys: certificates
+            .iter()
+            .map(|certificate| certificate.kind)
+            .collect(),
     };
     Policy { minimum, served }
 }
@@ -73,13 +83,19 @@ fn supported(version: TlsVersion) -> &'static SupportedProtocolVersion {
 fn suite(suite: &SupportedCipherSuite) -> Option<Suite> {
     let number = u16::from(suite.suite());
     match suite {
-        SupportedCipherSuite::Tls13(_) => {
-            Some(Suite { number, version: TlsVersion::Tls13, auth: Auth::Any })
-        }
+        SupportedCipherSuite::Tls13(_) => Some(Suite {
+            number,
+            version: TlsVersion::Tls13,
+            auth: Auth::Any,
+        }),
         SupportedCipherSuite::Tls12(suite) => {
             let rsa = suite.sign.contains(&SignatureScheme::RSA_PSS_SHA256);
             let auth = if rsa { Auth::Rsa } else { Auth::Ecdsa };
-            Some(Suite { number, version: TlsVersion::Tls12, auth })
+            Some(Suite {
+                number,
+                version: TlsVersion::Tls12,
+                auth,
+            })
         }
     }
 }
@@ -91,17 +107,22 @@ struct Choice(Vec<Arc<Certificate>>);
 impl ResolvesServerCert for Choice {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let host = hello.server_name().and_then(|name| Host::parse(name).ok());
-        let covers = |certificate: &Certificate| {
-            host.as_ref().is_none_or(|host| certificate.covers(host))
-        };
+        let covers =
+            |certificate: &Certificate| host.as_ref().is_none_or(|host| certificate.covers(host));
         // rustls has left out the schemes that no shared suite can use.
         let signs = |certificate: &&Arc<Certificate>| {
-            certificate.key.key.choose_scheme(hello.signature_schemes()).is_some()
+            certificate
+                .key
+                .key
+                .choose_scheme(hello.signature_schemes())
+                .is_some()
         };
         let usable = || self.0.iter().filter(signs);
         let chosen = usable().find(|certificate| covers(certificate));
         // A certificate with another name still lets the client say what it expected.
-        let chosen = chosen.or_else(|| usable().next()).or_else(|| self.0.first());
+        let chosen = chosen
+            .or_else(|| usable().next())
+            .or_else(|| self.0.first());
         chosen.map(|certificate| Arc::clone(&certificate.key))
     }
 }

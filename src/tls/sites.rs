@@ -56,13 +56,21 @@ impl Sites {
             }
             HostPattern::Any => &self.rest,
         };
-        site.certificates.iter().any(|certificate| certificate.covers_pattern(pattern))
+        site.certificates
+            .iter()
+            .any(|certificate| certificate.covers_pattern(pattern))
     }
 
     /// Each certificate's name and when it ends, in seconds since 1970.
     pub fn expiries(&self) -> impl Iterator<Item = (String, i64)> {
-        let sites = self.exact.values().chain(self.wildcard.values()).chain([&self.rest]);
-        sites.flat_map(|site| &site.certificates).map(|one| (one.name.clone(), one.expires))
+        let sites = self
+            .exact
+            .values()
+            .chain(self.wildcard.values())
+            .chain([&self.rest]);
+        sites
+            .flat_map(|site| &site.certificates)
+            .map(|one| (one.name.clone(), one.expires))
     }
 }
 
@@ -71,13 +79,26 @@ impl Sites {
 /// # Errors
 /// Every problem at once.
 pub fn build(tls: &Tls, now: i64) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
-    let mut builder = Builder { now, findings: Findings::default() };
+    let mut builder = Builder {
+        now,
+        findings: Findings::default(),
+    };
     let common = builder.certificates(&tls.certificates);
     let rest = builder.site(tls.minimum, &common);
-    let hosts: Vec<_> = tls.hosts.iter().map(|host| builder.host(host, &common)).collect();
+    let hosts: Vec<_> = tls
+        .hosts
+        .iter()
+        .map(|host| builder.host(host, &common))
+        .collect();
     let Findings { problems, warnings } = builder.findings;
-    let (Some(rest), true) = (rest, problems.is_empty()) else { return Err(problems) };
-    let mut sites = Sites { exact: HashMap::new(), wildcard: HashMap::new(), rest };
+    let (Some(rest), true) = (rest, problems.is_empty()) else {
+        return Err(problems);
+    };
+    let mut sites = Sites {
+        exact: HashMap::new(),
+        wildcard: HashMap::new(),
+        rest,
+    };
     for (host, site) in tls.hosts.iter().zip(hosts) {
         for name in &host.names {
             let Some(site) = &site else { continue };
@@ -117,7 +138,11 @@ impl Builder {
 
     fn host(&mut self, host: &TlsHost, common: &[Arc<Certificate>]) -> Option<Arc<Site>> {
         let own = self.certificates(&host.certificates);
-        let certificates = if host.certificates.is_empty() { common } else { &own };
+        let certificates = if host.certificates.is_empty() {
+            common
+        } else {
+            &own
+        };
         if !certificates.is_empty() {
             for name in &host.names {
                 self.check_name(name, host, certificates);
@@ -132,16 +157,30 @@ impl Builder {
         host: &TlsHost,
         certificates: &[Arc<Certificate>],
     ) {
-        if certificates.iter().any(|certificate| certificate.covers_pattern(name)) {
+        if certificates
+            .iter()
+            .any(|certificate| certificate.covers_pattern(name))
+        {
             return;
         }
         let has = |certificate: &Arc<Certificate>| {
             let names: Vec<_> = certificate.names.iter().map(ToString::to_string).collect();
-            format!("{} has {}", certificate.name, if names.is_empty() { "none".into() } else { names.join(", ") })
+            format!(
+                "{} has {}",
+                certificate.name,
+                if names.is_empty() {
+                    "none".into()
+                } else {
+                    names.join(", ")
+                }
+            )
         };
         let have: Vec<_> = certificates.iter().map(has).collect();
         let text = format!("no certificate has the name {name}: {}", have.join("; "));
-        self.findings.problems.push(Problem { place: host.place.clone(), text });
+        self.findings.problems.push(Problem {
+            place: host.place.clone(),
+            text,
+        });
     }
 
     fn site(

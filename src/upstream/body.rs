@@ -17,7 +17,7 @@ use crate::{metrics::UpstreamOutcome, timer::Timer};
 
 /// The body of an upstream's response.
 #[derive(Debug)]
-pub struct Body {
+pub(crate) struct Body {
     inner: Incoming,
     under_way: Option<UnderWay>,
 }
@@ -33,7 +33,12 @@ struct UnderWay {
 
 impl Body {
     pub(super) fn new(inner: Incoming, link: Link, attempt: Attempt, timer: Timer) -> Self {
-        let under_way = Some(UnderWay { link, attempt, timer, waiting: false });
+        let under_way = Some(UnderWay {
+            link,
+            attempt,
+            timer,
+            waiting: false,
+        });
         let mut body = Self { inner, under_way };
         if body.inner.is_end_stream() {
             body.complete();
@@ -42,7 +47,10 @@ impl Body {
     }
 
     fn complete(&mut self) {
-        if let Some(UnderWay { link, mut attempt, .. }) = self.under_way.take() {
+        if let Some(UnderWay {
+            link, mut attempt, ..
+        }) = self.under_way.take()
+        {
             attempt.came_out(UpstreamOutcome::Success);
             attempt.server.keep(link);
         }
@@ -62,7 +70,9 @@ impl Body {
         // The body itself wakes nobody: what feeds it is the connection, driven right here.
         let mut noop = Context::from_waker(Waker::noop());
         let frame = Pin::new(&mut self.inner).poll_frame(&mut noop);
-        let Some(under_way) = &mut self.under_way else { return frame };
+        let Some(under_way) = &mut self.under_way else {
+            return frame;
+        };
         if frame.is_ready() {
             return frame;
         }

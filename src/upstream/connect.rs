@@ -15,12 +15,12 @@ use crate::config::Server;
 
 /// What a response may take of our memory, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Buffers {
+pub(super) struct Buffers {
     pub head: usize,
     pub body: usize,
 }
 
-pub async fn connect(server: &Server, buffers: Buffers) -> Result<Link, UpstreamError> {
+pub(super) async fn connect(server: &Server, buffers: Buffers) -> Result<Link, UpstreamError> {
     let stream = open(server).await?;
     let (sender, connection) = http1::Builder::new()
         .max_header_size(buffers.head)

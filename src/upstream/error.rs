@@ -12,7 +12,7 @@ use crate::metrics::UpstreamOutcome;
 
 /// Why an upstream gave no usable response.
 #[derive(Debug, thiserror::Error)]
-pub enum UpstreamError {
+pub(crate) enum UpstreamError {
     /// The server's name has no address, or nobody could be asked.
     #[error("the upstream's name could not be resolved")]
     Resolve(#[source] io::Error),
@@ -48,7 +48,7 @@ pub enum UpstreamError {
 impl UpstreamError {
     /// The status for the client, where there is still one to send.
     #[must_use]
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::ConnectTimeout | Self::ResponseTimeout | Self::BodyTimeout => {
                 StatusCode::GATEWAY_TIMEOUT
@@ -65,7 +65,7 @@ impl UpstreamError {
 
     /// The error type of `Proxy-Status` (RFC 9209 2.3).
     #[must_use]
-    pub fn proxy_status(&self) -> &'static str {
+    pub(crate) fn proxy_status(&self) -> &'static str {
         match self {
             Self::Resolve(_) => "dns_error",
             Self::Connect(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
@@ -83,7 +83,7 @@ impl UpstreamError {
 
     /// The label under which it is counted.
     #[must_use]
-    pub fn outcome(&self) -> UpstreamOutcome {
+    pub(crate) fn outcome(&self) -> UpstreamOutcome {
         match self {
             Self::Resolve(_) => UpstreamOutcome::ResolveFailed,
             Self::Connect(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
@@ -102,6 +102,10 @@ impl UpstreamError {
 
     /// What hyper's client said before there was a response.
     pub(super) fn before_response(error: hyper::Error) -> Self {
-        if error.is_parse() { Self::Malformed(error) } else { Self::Closed(error) }
+        if error.is_parse() {
+            Self::Malformed(error)
+        } else {
+            Self::Closed(error)
+        }
     }
 }

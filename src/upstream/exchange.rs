@@ -25,7 +25,7 @@ use crate::{
 
 /// A request under way at a server: counted once, with how it came out, when it is dropped.
 #[derive(Debug)]
-pub struct Attempt {
+pub(super) struct Attempt {
     pool: Rc<Pool>,
     pub server: Rc<ServerPool>,
     started: Instant,
@@ -36,15 +36,20 @@ impl Attempt {
     fn begin(pool: &Rc<Pool>, server: Rc<ServerPool>) -> Self {
         server.begin();
         let outcome = UpstreamOutcome::Canceled;
-        Self { pool: Rc::clone(pool), server, started: Instant::now(), outcome }
+        Self {
+            pool: Rc::clone(pool),
+            server,
+            started: Instant::now(),
+            outcome,
+        }
     }
 
     /// How it came out; until this is said, it was canceled.
-    pub fn came_out(&mut self, outcome: UpstreamOutcome) {
+    pub(super) fn came_out(&mut self, outcome: UpstreamOutcome) {
         self.outcome = outcome;
     }
 
-    pub fn response_body_limit(&self) -> Ticks {
+    pub(super) fn response_body_limit(&self) -> Ticks {
         self.pool.timeouts.response_body
     }
 }
@@ -63,7 +68,7 @@ impl Pool {
     ///
     /// # Errors
     /// Whatever kept a response from coming; the request may have reached the upstream then.
-    pub async fn send(
+    pub(crate) async fn send(
         self: &Rc<Self>,
         request: Request<RequestBody>,
     ) -> Result<Response<Body>, UpstreamError> {
@@ -97,7 +102,10 @@ impl Pool {
         while let Some(mut link) = server.kept() {
             match exchange(&mut link, request, timer, self.timeouts.response).await {
                 Ok(response) => return Ok((link, response)),
-                Err(Failed { unsent: Some(again), .. }) => request = *again,
+                Err(Failed {
+                    unsent: Some(again),
+                    ..
+                }) => request = *again,
                 Err(failed) => return Err(failed.error),
             }
         }
@@ -121,7 +129,12 @@ async fn exchange(
     timer: &Timer,
     limit: Ticks,
 ) -> Result<Response<Incoming>, Failed> {
-    let mut wait = Wait { upload: request.body().upload(), seen: 0, timer, limit };
+    let mut wait = Wait {
+        upload: request.body().upload(),
+        seen: 0,
+        timer,
+        limit,
+    };
     let (sender, connection) = link.split();
     let mut response = pin!(sender.try_send_request(request));
     timer.set(limit);
@@ -160,7 +173,10 @@ impl Wait<'_> {
     }
 
     fn timeout() -> Failed {
-        Failed { error: UpstreamError::ResponseTimeout, unsent: None }
+        Failed {
+            error: UpstreamError::ResponseTimeout,
+            unsent: None,
+        }
     }
 
     fn failed(&self, mut error: TrySendError<Request<RequestBody>>) -> Failed {

@@ -11,7 +11,7 @@ mod exchange;
 mod pool;
 mod request_body;
 
-pub use body::Body;
-pub use error::UpstreamError;
-pub use pool::Pool;
-pub use request_body::RequestBody;
+pub(crate) use body::Body;
+pub(crate) use error::UpstreamError;
+pub(crate) use pool::Pool;
+pub(crate) use request_body::RequestBody;

@@ -26,7 +26,7 @@ use crate::{
 
 /// The waits of an exchange.
 #[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
+pub(super) struct Timeouts {
     /// TCP connect, name look-up included.
     pub connect: Ticks,
     /// To the response head, while nothing moves.
@@ -37,7 +37,7 @@ pub struct Timeouts {
 
 /// One upstream as one worker sees it.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     servers: Vec<Rc<ServerPool>>,
     next: Cell<usize>,
     pub(super) timers: Timers,
@@ -47,7 +47,7 @@ pub struct Pool {
 }
 
 #[derive(Debug)]
-pub struct ServerPool {
+pub(super) struct ServerPool {
     server: Server,
     buffers: connect::Buffers,
     idle: RefCell<Vec<Idle>>,
@@ -64,13 +64,13 @@ struct Idle {
 
 /// A connection, driven by whoever holds it: nothing runs it in the background.
 #[derive(Debug)]
-pub struct Link {
+pub(super) struct Link {
     pub sender: http1::SendRequest<RequestBody>,
     connection: http1::Connection<TokioIo<TcpStream>, RequestBody>,
 }
 
 impl Link {
-    pub fn new(
+    pub(super) fn new(
         sender: http1::SendRequest<RequestBody>,
         connection: http1::Connection<TokioIo<TcpStream>, RequestBody>,
     ) -> Self {
@@ -78,12 +78,12 @@ impl Link {
     }
 
     /// Moves bytes both ways; false once the connection has ended.
-    pub fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
         Pin::new(&mut self.connection).poll(cx).is_pending()
     }
 
     /// Both halves apart, so that a response can be awaited while the connection is driven.
-    pub fn split(
+    pub(super) fn split(
         &mut self,
     ) -> (
         &mut http1::SendRequest<RequestBody>,
@@ -101,14 +101,17 @@ impl Link {
 impl Pool {
     /// An empty pool for `upstream`.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         upstream: &Upstream,
         limits: &Limits,
         timers: Timers,
         metrics: Arc<UpstreamMetrics>,
         worker: usize,
     ) -> Self {
-        let buffers = connect::Buffers { head: limits.header_size, body: limits.buffer };
+        let buffers = connect::Buffers {
+            head: limits.header_size,
+            body: limits.buffer,
+        };
         let server = |server: &Server| {
             Rc::new(ServerPool {
                 server: server.clone(),
@@ -125,7 +128,14 @@ impl Pool {
             response_body: Ticks::from(limits.response_body_timeout),
         };
         let servers = upstream.servers.iter().map(server).collect();
-        Self { servers, next: Cell::new(0), timers, timeouts, metrics, worker }
+        Self {
+            servers,
+            next: Cell::new(0),
+            timers,
+            timeouts,
+            metrics,
+            worker,
+        }
     }
 
     /// The server with the fewest requests in flight; among equals they take turns.
@@ -133,12 +143,19 @@ impl Pool {
         let turn = self.next.get();
         self.next.set(turn.wrapping_add(1));
         let start = turn.checked_rem(self.servers.len())?;
-        let order = self.servers.iter().cycle().skip(start).take(self.servers.len());
-        order.min_by_key(|server| server.in_flight.get()).map(Rc::clone)
+        let order = self
+            .servers
+            .iter()
+            .cycle()
+            .skip(start)
+            .take(self.servers.len());
+        order
+            .min_by_key(|server| server.in_flight.get())
+            .map(Rc::clone)
     }
 
     /// Drops kept connections that have ended or are too old.
-    pub fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         let now = Instant::now();
         for server in &self.servers {
             let fresh = |idle: &mut Idle| {
@@ -151,7 +168,7 @@ impl Pool {
 
 impl ServerPool {
     /// The kept connection used last, if one is still alive.
-    pub fn kept(&self) -> Option<Link> {
+    pub(super) fn kept(&self) -> Option<Link> {
         loop {
             let mut idle = self.idle.borrow_mut().pop()?;
             if idle.link.is_usable() {
@@ -161,26 +178,32 @@ impl ServerPool {
     }
 
     /// A fresh connection.
-    pub async fn fresh(&self, timer: &Timer, limit: Ticks) -> Result<Link, UpstreamError> {
-        match timer.limit(limit, connect::connect(&self.server, self.buffers)).await {
+    pub(super) async fn fresh(&self, timer: &Timer, limit: Ticks) -> Result<Link, UpstreamError> {
+        match timer
+            .limit(limit, connect::connect(&self.server, self.buffers))
+            .await
+        {
             Ok(connected) => connected,
             Err(_elapsed) => Err(UpstreamError::ConnectTimeout),
         }
     }
 
     /// Takes a connection back after its exchange, if it can serve another.
-    pub fn keep(&self, mut link: Link) {
+    pub(super) fn keep(&self, mut link: Link) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.idle_most && link.is_usable() {
-            idle.push(Idle { link, since: Instant::now() });
+            idle.push(Idle {
+                link,
+                since: Instant::now(),
+            });
         }
     }
 
-    pub fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.in_flight.set(self.in_flight.get().saturating_add(1));
     }
 
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
     }
 }

@@ -21,7 +21,7 @@ use crate::timer::{Ticks, Timer};
 
 /// The body of a forwarded request: nothing, or what a client sends.
 #[derive(Debug, Default)]
-pub struct RequestBody(Option<Stream>);
+pub(crate) struct RequestBody(Option<Stream>);
 
 #[derive(Debug)]
 struct Stream {
@@ -34,26 +34,26 @@ struct Stream {
 
 /// How far an upload is; shared with whoever waits for the response.
 #[derive(Debug, Default)]
-pub struct Upload {
+pub(super) struct Upload {
     bytes: Cell<u64>,
     failure: Cell<Option<UploadFailure>>,
 }
 
 impl Upload {
     /// Bytes that have passed.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.bytes.get()
     }
 
     /// Why it ended, if it did so early.
-    pub fn failure(&self) -> Option<UploadFailure> {
+    pub(super) fn failure(&self) -> Option<UploadFailure> {
         self.failure.get()
     }
 }
 
 /// Why a request body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UploadFailure {
+pub(crate) enum UploadFailure {
     /// No byte of it in time.
     #[error("no byte of the request body in time")]
     Stalled,
@@ -65,7 +65,7 @@ pub enum UploadFailure {
 impl UploadFailure {
     /// What the client is told, if it still listens.
     #[must_use]
-    pub fn status(self) -> StatusCode {
+    pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenOff => StatusCode::BAD_REQUEST,
@@ -76,15 +76,21 @@ impl UploadFailure {
 impl RequestBody {
     /// A request without a body.
     #[must_use]
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self::default()
     }
 
     /// What a client sends; `limit` is the longest wait for its next piece, measured by `timer`.
     #[must_use]
-    pub fn stream(inner: Incoming, timer: Timer, limit: Ticks) -> Self {
+    pub(crate) fn stream(inner: Incoming, timer: Timer, limit: Ticks) -> Self {
         let upload = Rc::default();
-        Self(Some(Stream { inner, upload, timer, limit, waiting: false }))
+        Self(Some(Stream {
+            inner,
+            upload,
+            timer,
+            limit,
+            waiting: false,
+        }))
     }
 
     pub(super) fn upload(&self) -> Option<Rc<Upload>> {
@@ -107,11 +113,16 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|stream| stream.inner.is_end_stream())
+        self.0
+            .as_ref()
+            .is_none_or(|stream| stream.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |stream| stream.inner.size_hint())
+        self.0.as_ref().map_or_else(
+            || SizeHint::with_exact(0),
+            |stream| stream.inner.size_hint(),
+        )
     }
 }
 
@@ -132,7 +143,9 @@ impl Stream {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-                self.upload.bytes.set(self.upload.bytes.get().wrapping_add(bytes));
+                self.upload
+                    .bytes
+                    .set(self.upload.bytes.get().wrapping_add(bytes));
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
@@ -148,4 +161,3 @@ impl Stream {
         failure
     }
 }
-

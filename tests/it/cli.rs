@@ -24,7 +24,11 @@ fn tlsfloor(arguments: &[&str]) -> Command {
 }
 
 fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = tlsfloor(arguments).output().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = tlsfloor(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
@@ -73,12 +77,23 @@ impl Running {
             let listed = start[key].as_str().unwrap().trim_matches(['[', ']']);
             listed.parse().unwrap_or_else(|_| panic!("{start}"))
         };
-        Self { https: first("https"), admin: first("admin"), child, lines }
+        Self {
+            https: first("https"),
+            admin: first("admin"),
+            child,
+            lines,
+        }
     }
 
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     fn event(&mut self, name: &str) -> Value {
@@ -97,7 +112,10 @@ impl Drop for Running {
 fn event(lines: &mut BufReader<ChildStdout>, name: &str) -> Value {
     loop {
         let mut line = String::new();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "the log ended before {name}");
+        assert!(
+            lines.read_line(&mut line).unwrap() > 0,
+            "the log ended before {name}"
+        );
         let value: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
         if value["event"] == name {
             return value;
@@ -116,12 +134,24 @@ fn help_and_version() {
         assert!(!out.contains(&format!("\n  {later}")), "{out}");
     }
     let (code, out, _) = output(&["--version"]);
-    assert_eq!((code, out.as_str()), (Some(0), concat!("tlsfloor ", env!("CARGO_PKG_VERSION"), "\n")));
+    assert_eq!(
+        (code, out.as_str()),
+        (
+            Some(0),
+            concat!("tlsfloor ", env!("CARGO_PKG_VERSION"), "\n")
+        )
+    );
 }
 
 #[test]
 fn wrong_usage_is_2() {
-    for arguments in [&["--bogus"][..], &["serve"], &[], &["run", "--bogus"], &["check", "-c"]] {
+    for arguments in [
+        &["--bogus"][..],
+        &["serve"],
+        &[],
+        &["run", "--bogus"],
+        &["check", "-c"],
+    ] {
         let (code, out, err) = output(arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
         assert!(err.contains("Usage"), "{err}");
@@ -133,7 +163,10 @@ fn a_file_that_is_not_there_is_1_and_named() {
     for command in ["run", "check"] {
         let (code, _, err) = output(&[command, "-c", "/nowhere/tlsfloor.toml"]);
         assert_eq!(code, Some(1), "{err}");
-        assert!(err.contains("/nowhere/tlsfloor.toml") && err.trim().lines().count() == 1, "{err}");
+        assert!(
+            err.contains("/nowhere/tlsfloor.toml") && err.trim().lines().count() == 1,
+            "{err}"
+        );
     }
 }
 
@@ -168,10 +201,21 @@ idle_timeout = "ten seconds"
         (13, "limits.idle_timeout"),
     ] {
         let place = format!("tlsfloor.toml:{line}:");
-        assert!(problems.iter().any(|p| p.contains(&place) && p.contains(key)), "{key}: {err}");
+        assert!(
+            problems
+                .iter()
+                .any(|p| p.contains(&place) && p.contains(key)),
+            "{key}: {err}"
+        );
     }
-    assert!(err.contains("\"https\"") && err.contains("\"orders\""), "no did-you-mean: {err}");
-    assert_eq!(output(&["run", "-c", text(&file)]), (code, String::new(), err));
+    assert!(
+        err.contains("\"https\"") && err.contains("\"orders\""),
+        "no did-you-mean: {err}"
+    );
+    assert_eq!(
+        output(&["run", "-c", text(&file)]),
+        (code, String::new(), err)
+    );
 }
 
 #[test]
@@ -185,7 +229,10 @@ fn check_says_good_without_listening() {
     assert!(out.contains("good"), "{out}");
     let (code, _, err) = output(&["run", "-c", text(&folder.config())]);
     assert_eq!((code, err.trim().lines().count()), (Some(1), 1), "{err}");
-    assert!(err.contains(&taken.local_addr().unwrap().to_string()), "{err}");
+    assert!(
+        err.contains(&taken.local_addr().unwrap().to_string()),
+        "{err}"
+    );
     assert!(err.contains("listen.https"), "{err}");
 }
 
@@ -196,7 +243,10 @@ fn check_names_a_key_that_does_not_match_with_its_file() {
     std::fs::write(folder.dir.path().join("key.pem"), other.key_pem()).unwrap();
     let (code, _, err) = output(&["check", "-c", text(&folder.config())]);
     assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains("key.pem") && err.contains("tls.certificates[0]"), "{err}");
+    assert!(
+        err.contains("key.pem") && err.contains("tls.certificates[0]"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -204,7 +254,10 @@ fn the_schema_is_json() {
     let (code, out, _) = output(&["schema"]);
     assert_eq!(code, Some(0));
     let schema: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(
+        schema["$schema"],
+        "https://json-schema.org/draft/2020-12/schema"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,13 +297,22 @@ async fn the_access_log_says_who_asked_what_over_which_tls() {
     TlsClient::http2().get(running.https, "/a?secret=1").await;
     let line = running.event("access");
     for (key, value) in [
-        ("client", "127.0.0.1"), ("method", "GET"), ("host", "localhost"), ("path", "/a"),
-        ("protocol", "h2"), ("tls_version", "1.3"), ("sni", "localhost"), ("route", "*/"),
+        ("client", "127.0.0.1"),
+        ("method", "GET"),
+        ("host", "localhost"),
+        ("path", "/a"),
+        ("protocol", "h2"),
+        ("tls_version", "1.3"),
+        ("sni", "localhost"),
+        ("route", "*/"),
         ("upstream", "api"),
     ] {
         assert_eq!(line[key], value, "{key} in {line}");
     }
-    assert_eq!((line["status"].as_u64(), line["bytes"].as_u64()), (Some(200), Some(5)));
+    assert_eq!(
+        (line["status"].as_u64(), line["bytes"].as_u64()),
+        (Some(200), Some(5))
+    );
     assert!(!line.to_string().contains("secret"), "{line}");
 }
 

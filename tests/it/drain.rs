@@ -42,12 +42,16 @@ async fn a_request_under_way_is_answered_and_the_connection_then_ends() {
         let admin = proxy.admin;
         let mut sender = client.open(proxy.https).await;
         let request = tokio::spawn(async move {
-            let response = sender.begin(Request::get("/").body(empty()).unwrap()).await.unwrap();
+            let response = sender
+                .begin(Request::get("/").body(empty()).unwrap())
+                .await
+                .unwrap();
             whole(response).await.unwrap()
         });
         soon(asked.notified()).await;
         let draining = tokio::spawn(proxy.drain());
-        eventually(|| async { (plain_get(admin, "/readyz").await.status == 503).then_some(()) }).await;
+        eventually(|| async { (plain_get(admin, "/readyz").await.status == 503).then_some(()) })
+            .await;
         go.notify_one();
         let answer = soon(request).await.unwrap();
         assert_eq!((answer.status, answer.text().as_str()), (200, "late"));
@@ -63,7 +67,10 @@ async fn idle_and_parked_connections_are_closed_politely() {
     let mut streams = Vec::new();
     for _ in 0..3 {
         let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await
+            .unwrap();
         let mut first = [0; 12];
         soon(stream.read_exact(&mut first)).await.unwrap();
         assert_eq!(&first, b"HTTP/1.1 200");
@@ -80,7 +87,9 @@ async fn idle_and_parked_connections_are_closed_politely() {
 #[tokio::test]
 async fn what_hangs_is_cut_after_the_grace() {
     let (address, asked, _go) = held().await;
-    let proxy = Proxy::with(address, |config| config.drain.grace = Duration::from_millis(200));
+    let proxy = Proxy::with(address, |config| {
+        config.drain.grace = Duration::from_millis(200)
+    });
     let mut sender = TlsClient::http1().open(proxy.https).await;
     let request =
         tokio::spawn(async move { sender.begin(Request::get("/").body(empty()).unwrap()).await });
@@ -93,7 +102,9 @@ async fn what_hangs_is_cut_after_the_grace() {
 #[tokio::test]
 async fn new_connections_are_served_while_it_is_not_ready() {
     let upstream = Upstream::text("ok").await;
-    let proxy = Proxy::with(upstream.address, |config| config.drain.delay = Duration::from_secs(2));
+    let proxy = Proxy::with(upstream.address, |config| {
+        config.drain.delay = Duration::from_secs(2)
+    });
     let (https, admin) = (proxy.https, proxy.admin);
     let draining = tokio::spawn(proxy.drain());
     eventually(|| async { (plain_get(admin, "/readyz").await.status == 503).then_some(()) }).await;
@@ -102,5 +113,8 @@ async fn new_connections_are_served_while_it_is_not_ready() {
     assert_eq!(plain_get(admin, "/livez").await.status, 200);
     let drained = soon(draining).await.unwrap();
     assert_eq!(drained.cut, 0);
-    assert!(TlsClient::http1().connect(https).await.is_err(), "still accepting");
+    assert!(
+        TlsClient::http1().connect(https).await.is_err(),
+        "still accepting"
+    );
 }

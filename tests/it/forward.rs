@@ -25,14 +25,18 @@ use crate::support::{
 async fn both_protocols_reach_the_upstream() {
     let upstream = Upstream::text("hello").await;
     let proxy = Proxy::start(upstream.address);
-    for (client, version) in
-        [(TlsClient::http1(), hyper::Version::HTTP_11), (TlsClient::http2(), hyper::Version::HTTP_2)]
-    {
+    for (client, version) in [
+        (TlsClient::http1(), hyper::Version::HTTP_11),
+        (TlsClient::http2(), hyper::Version::HTTP_2),
+    ] {
         let answer = client.get(proxy.https, "/a/b?c=d").await;
         assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
         assert_eq!(answer.version, version);
         let seen = upstream.last();
-        assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/a/b?c=d"));
+        assert_eq!(
+            (seen.method.as_str(), seen.target.as_str()),
+            ("GET", "/a/b?c=d")
+        );
         assert_eq!(seen.all("host"), ["localhost"]);
     }
 }
@@ -41,12 +45,19 @@ async fn both_protocols_reach_the_upstream() {
 async fn bodies_are_the_same_bytes_both_ways() {
     let upstream = Upstream::answer(|seen| Response::new(full(seen.body.clone()))).await;
     let proxy = Proxy::start(upstream.address);
-    let body: Bytes = (0..3_000_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let body: Bytes = (0..3_000_000u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
     for client in [TlsClient::http1(), TlsClient::http2()] {
         let request = Request::post("/echo").body(bytes(body.clone())).unwrap();
         let answer = client.send(proxy.https, request).await;
         assert_eq!(answer.status, 200);
-        assert!(answer.body == body, "{} of {} bytes", answer.body.len(), body.len());
+        assert!(
+            answer.body == body,
+            "{} of {} bytes",
+            answer.body.len(),
+            body.len()
+        );
     }
 }
 
@@ -55,18 +66,30 @@ async fn trailers_pass_both_ways() {
     let upstream = Upstream::answer(|_| {
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", "0".parse().unwrap());
-        let frames = [Ok(Frame::data(Bytes::from("x"))), Ok(Frame::trailers(trailers))];
+        let frames = [
+            Ok(Frame::data(Bytes::from("x"))),
+            Ok(Frame::trailers(trailers)),
+        ];
         let body = StreamBody::new(futures(frames)).boxed();
-        Response::builder().header("trailer", "grpc-status").body(body).unwrap()
+        Response::builder()
+            .header("trailer", "grpc-status")
+            .body(body)
+            .unwrap()
     })
     .await;
     let proxy = Proxy::start(upstream.address);
     let mut trailers = HeaderMap::new();
     trailers.insert("checksum", "7".parse().unwrap());
-    let frames = [Ok(Frame::data(Bytes::from("y"))), Ok(Frame::trailers(trailers))];
+    let frames = [
+        Ok(Frame::data(Bytes::from("y"))),
+        Ok(Frame::trailers(trailers)),
+    ];
     let body = BodyExt::boxed(StreamBody::new(futures(frames)));
-    let request =
-        Request::post("/").header("te", "trailers").header("trailer", "checksum").body(body).unwrap();
+    let request = Request::post("/")
+        .header("te", "trailers")
+        .header("trailer", "checksum")
+        .body(body)
+        .unwrap();
     let answer = TlsClient::http2().send(proxy.https, request).await;
     assert_eq!(answer.trailers.expect("no trailers")["grpc-status"], "0");
     let seen = upstream.last();
@@ -75,7 +98,7 @@ async fn trailers_pass_both_ways() {
 }
 
 /// A stream of what is there already.
-fn futures<T>(items: impl IntoIterator<Item = T>) -> impl futures_core::Stream<Item = T> {
+fn futures<T>(items: impl IntoIterator<Item = T>) -> impl tokio_stream::Stream<Item = T> {
     tokio_stream::iter(items)
 }
 
@@ -107,19 +130,34 @@ async fn a_kept_connection_that_the_upstream_closed_costs_no_request() {
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_502_that_says_so() {
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let proxy = Proxy::start(closed);
     for client in [TlsClient::http1(), TlsClient::http2()] {
         let answer = client.get(proxy.https, "/").await;
         assert_eq!(answer.status, 502);
         assert_eq!(answer.field("content-type"), "application/problem+json");
-        assert_eq!(answer.field("proxy-status"), "tlsfloor; error=connection_refused");
+        assert_eq!(
+            answer.field("proxy-status"),
+            "tlsfloor; error=connection_refused"
+        );
         assert_eq!(answer.field("x-request-id").len(), 32);
         assert_eq!(answer.json()["status"], 502);
-        assert_eq!(answer.json()["type"], "urn:tlsfloor:problem:connection-refused");
+        assert_eq!(
+            answer.json()["type"],
+            "urn:tlsfloor:problem:connection-refused"
+        );
     }
     let outcome = "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"connect_refused\"}";
-    assert_eq!(proxy.metric(outcome).await, 2.0, "{}", proxy.metrics().await);
+    assert_eq!(
+        proxy.metric(outcome).await,
+        2.0,
+        "{}",
+        proxy.metrics().await
+    );
 }
 
 #[tokio::test]
@@ -129,16 +167,29 @@ async fn what_is_no_response_is_a_502() {
         (b"HTTP/1.1 200 OK\r\ncontent-le", "connection_terminated"),
         (b"garbage\r\n\r\n", "http_protocol_error"),
         (b"HTTP/1.1 200 OK\r\na b: c\r\n\r\n", "http_protocol_error"),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", "http_protocol_error"),
-        (b"HTTP/1.1 200 OK\r\nx: a\r\n folded\r\n\r\n", "http_protocol_error"),
-        (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n", "http_protocol_error"),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+            "http_protocol_error",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nx: a\r\n folded\r\n\r\n",
+            "http_protocol_error",
+        ),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+            "http_protocol_error",
+        ),
     ];
     for (answer, kind) in cases {
         let proxy = Proxy::start(answers_bytes(answer).await);
         let got = TlsClient::http1().get(proxy.https, "/").await;
         let said = String::from_utf8_lossy(answer);
         assert_eq!(got.status, 502, "{said}");
-        assert_eq!(got.field("proxy-status"), format!("tlsfloor; error={kind}"), "{said}");
+        assert_eq!(
+            got.field("proxy-status"),
+            format!("tlsfloor; error={kind}"),
+            "{said}"
+        );
     }
 }
 
@@ -154,7 +205,10 @@ async fn an_upstream_that_never_answers_is_a_504() {
     });
     let answer = TlsClient::http2().get(proxy.https, "/").await;
     assert_eq!(answer.status, 504);
-    assert_eq!(answer.field("proxy-status"), "tlsfloor; error=http_response_timeout");
+    assert_eq!(
+        answer.field("proxy-status"),
+        "tlsfloor; error=http_response_timeout"
+    );
 }
 
 const SHORT_BODIES: [&[u8]; 3] = [
@@ -169,15 +223,17 @@ async fn an_upstream_that_dies_inside_a_body_aborts_the_response() {
         let proxy = Proxy::start(answers_bytes(answer).await);
         for client in [TlsClient::http1(), TlsClient::http2()] {
             let mut sender = client.open(proxy.https).await;
-            let response = sender.begin(Request::get("/").body(empty()).unwrap()).await.unwrap();
+            let response = sender
+                .begin(Request::get("/").body(empty()).unwrap())
+                .await
+                .unwrap();
             assert_eq!(response.status(), 200);
             let said = String::from_utf8_lossy(answer);
             client::whole(response).await.expect_err(&said);
         }
-        let outcome = "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"body_truncated\"}";
-        let counted = eventually(|| async {
-            (proxy.metric(outcome).await >= 2.0).then_some(())
-        });
+        let outcome =
+            "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"body_truncated\"}";
+        let counted = eventually(|| async { (proxy.metric(outcome).await >= 2.0).then_some(()) });
         counted.await;
     }
 }
@@ -188,9 +244,14 @@ async fn an_upstream_that_dies_inside_a_body_aborts_the_response() {
 async fn a_body_cut_off_towards_http_1_0_is_not_ended_cleanly() {
     let proxy = Proxy::start(answers_bytes(SHORT_BODIES[1]).await);
     let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.0\r\nhost: localhost\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.0\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = Vec::new();
-    soon(stream.read_to_end(&mut answer)).await.expect_err("ended cleanly");
+    soon(stream.read_to_end(&mut answer))
+        .await
+        .expect_err("ended cleanly");
 }
 
 #[tokio::test]
@@ -231,7 +292,8 @@ async fn a_client_that_goes_away_closes_the_connection_to_the_upstream() {
 async fn an_early_answer_reaches_a_client_that_is_still_sending() {
     let address = scripted(|mut stream, _| async move {
         read_head(&mut stream).await;
-        let answer = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig";
+        let answer =
+            b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig";
         stream.write_all(answer).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut rest = Vec::new();
@@ -244,7 +306,9 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
     stream.write_all(head).await.unwrap();
     stream.write_all(&[b'x'; 50_000]).await.unwrap();
     let mut answer = vec![0; 12];
-    soon(stream.read_exact(&mut answer)).await.expect("the answer was lost");
+    soon(stream.read_exact(&mut answer))
+        .await
+        .expect("the answer was lost");
     assert_eq!(answer, b"HTTP/1.1 413");
 }
 
@@ -276,10 +340,14 @@ async fn head_has_a_length_and_no_body() {
 
 #[tokio::test]
 async fn a_response_without_length_keeps_its_end() {
-    let address = answers_bytes(b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\nuntil close").await;
+    let address =
+        answers_bytes(b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\nuntil close").await;
     let proxy = Proxy::start(address);
     let answer = TlsClient::http1().get(proxy.https, "/").await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, "until close"));
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (200, "until close")
+    );
     assert_eq!(answer.version, hyper::Version::HTTP_11);
 }
 
@@ -302,7 +370,10 @@ async fn a_large_download_is_read_only_as_fast_as_the_client_takes_it() {
     .await;
     let proxy = Proxy::start(address);
     let mut sender = TlsClient::http2().open(proxy.https).await;
-    let mut response = sender.begin(Request::get("/").body(empty()).unwrap()).await.unwrap();
+    let mut response = sender
+        .begin(Request::get("/").body(empty()).unwrap())
+        .await
+        .unwrap();
     let first = soon(response.body_mut().frame()).await.unwrap().unwrap();
     assert!(first.data_ref().is_some());
     assert!(!response.body().is_end_stream());
@@ -313,9 +384,12 @@ async fn a_large_download_is_read_only_as_fast_as_the_client_takes_it() {
         let still = now == before && now > 0;
         before = now;
         async move {
-            tokio::time::timeout(std::time::Duration::from_millis(300), std::future::pending::<()>())
-                .await
-                .ok();
+            tokio::time::timeout(
+                std::time::Duration::from_millis(300),
+                std::future::pending::<()>(),
+            )
+            .await
+            .ok();
             still.then_some(now)
         }
     });

@@ -9,30 +9,49 @@ use crate::config::{Drain, Limits, Log, LogFormat, document::Document, raw, raw:
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-pub fn log(raw: Option<Spanned<raw::Log>>, document: &mut Document<'_>) -> Log {
+pub(super) fn log(raw: Option<Spanned<raw::Log>>, document: &mut Document<'_>) -> Log {
     let (raw, _) = value::section(raw);
     let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
-    let format =
-        value::word(document, raw.format.as_ref(), "log.format", LogFormat::Json, &formats);
+    let format = value::word(
+        document,
+        raw.format.as_ref(),
+        "log.format",
+        LogFormat::Json,
+        &formats,
+    );
     let lines = raw.refused_per_minute.as_ref();
     let key = "log.refused_per_minute";
     let refused_per_minute = value::number(document, lines, key, 30, 0..=1_000_000);
-    let level = raw.level.map_or_else(|| "info".to_owned(), |level| {
-        if level.get_ref().trim().is_empty() {
-            let expected = "\"error\", \"warn\", \"info\", \"debug\" or a filter";
-            value::wrong(document, &level, "log.level", expected);
-        }
-        level.into_inner()
-    });
+    let level = raw.level.map_or_else(
+        || "info".to_owned(),
+        |level| {
+            if level.get_ref().trim().is_empty() {
+                let expected = "\"error\", \"warn\", \"info\", \"debug\" or a filter";
+                value::wrong(document, &level, "log.level", expected);
+            }
+            level.into_inner()
+        },
+    );
     let access = value::switch(raw.access.as_ref(), false);
-    Log { format, level, access, refused_per_minute }
+    Log {
+        format,
+        level,
+        access,
+        refused_per_minute,
+    }
 }
 
-pub fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_>) -> Drain {
+pub(super) fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_>) -> Drain {
     let (raw, _) = value::section(raw);
     let mut duration = |value: Option<Text>, key, seconds| {
         let default = Duration::from_secs(seconds);
-        value::duration(document, value.as_ref(), key, default, Duration::ZERO..=24 * HOUR)
+        value::duration(
+            document,
+            value.as_ref(),
+            key,
+            default,
+            Duration::ZERO..=24 * HOUR,
+        )
     };
     Drain {
         delay: duration(raw.delay, "drain.delay", 5),
@@ -40,7 +59,7 @@ pub fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_>) -> D
     }
 }
 
-pub fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<'_>) -> Limits {
+pub(super) fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<'_>) -> Limits {
     let (raw, _) = value::section(raw);
     let mut timeout = |value: Option<Text>, key: &str, seconds| {
         let (key, default) = (format!("limits.{key}"), Duration::from_secs(seconds));
@@ -65,8 +84,7 @@ pub fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<'_>) ->
     let key = "limits.upstream_idle_connections";
     let upstream_idle_connections = value::number(document, kept, key, 64, 0..=100_000);
     let streams = raw.http2_streams.as_ref();
-    let http2_streams =
-        value::number(document, streams, "limits.http2_streams", 128, 1..=10_000);
+    let http2_streams = value::number(document, streams, "limits.http2_streams", 128, 1..=10_000);
     Limits {
         handshake_timeout,
         header_timeout,

@@ -12,7 +12,7 @@ mod value;
 use super::{Config, document::Document, raw};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
-pub fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
+pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
     let listen = listen::listen(raw.listen, document);
     let tls = tls::tls(raw.tls, document);
     let plain_http = http::plain_http(raw.plain_http, document);
@@ -22,5 +22,15 @@ pub fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> 
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
     let limits = limits::limits(raw.limits, document);
-    Some(Config { listen, tls, plain_http, hsts, upstreams, routes, log, drain, limits })
+    Some(Config {
+        listen,
+        tls,
+        plain_http,
+        hsts,
+        upstreams,
+        routes,
+        log,
+        drain,
+        limits,
+    })
 }

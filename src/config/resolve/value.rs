@@ -11,13 +11,17 @@ use crate::config::{
 };
 
 /// Reports that `value` is not what it should be.
-pub fn wrong(document: &mut Document<'_>, value: &Text, key: &str, expected: &str) {
+pub(super) fn wrong(document: &mut Document<'_>, value: &Text, key: &str, expected: &str) {
     let found = value.get_ref();
-    document.report(value.span(), key, format!("found \"{found}\", expected {expected}"));
+    document.report(
+        value.span(),
+        key,
+        format!("found \"{found}\", expected {expected}"),
+    );
 }
 
 /// A section's content, and its place for what is missing in it; absent: the first line.
-pub fn section<T: Default>(section: Option<Spanned<T>>) -> (T, std::ops::Range<usize>) {
+pub(super) fn section<T: Default>(section: Option<Spanned<T>>) -> (T, std::ops::Range<usize>) {
     section.map_or_else(Default::default, |section| {
         let span = section.span();
         (section.into_inner(), span)
@@ -25,14 +29,19 @@ pub fn section<T: Default>(section: Option<Spanned<T>>) -> (T, std::ops::Range<u
 }
 
 /// Reports that `key` is missing, unless its value was reported already.
-pub fn missing(document: &mut Document<'_>, span: std::ops::Range<usize>, key: &str, what: &str) {
+pub(super) fn missing(
+    document: &mut Document<'_>,
+    span: std::ops::Range<usize>,
+    key: &str,
+    what: &str,
+) {
     if !document.has_reported(key) {
         document.report(span, key, format!("found nothing, expected {what}"));
     }
 }
 
 /// A duration within `range`.
-pub fn duration(
+pub(super) fn duration(
     document: &mut Document<'_>,
     value: Option<&Text>,
     key: &str,
@@ -44,7 +53,12 @@ pub fn duration(
         Some(duration) if range.contains(&duration) => duration,
         Some(_) => {
             let (least, most) = (range.start(), range.end());
-            wrong(document, text, key, &format!("a duration from {least:?} to {most:?}"));
+            wrong(
+                document,
+                text,
+                key,
+                &format!("a duration from {least:?} to {most:?}"),
+            );
             default
         }
         None => {
@@ -55,7 +69,7 @@ pub fn duration(
 }
 
 /// A size in bytes within `range`.
-pub fn size(
+pub(super) fn size(
     document: &mut Document<'_>,
     value: Option<&Text>,
     key: &str,
@@ -67,7 +81,12 @@ pub fn size(
         Some(size) if range.contains(&size) => size,
         Some(_) => {
             let (least, most) = (range.start() >> 10, range.end() >> 10);
-            wrong(document, text, key, &format!("a size from {least}KiB to {most}KiB"));
+            wrong(
+                document,
+                text,
+                key,
+                &format!("a size from {least}KiB to {most}KiB"),
+            );
             default
         }
         None => {
@@ -78,7 +97,7 @@ pub fn size(
 }
 
 /// A whole number within `range`.
-pub fn number<N: TryFrom<i64> + Copy>(
+pub(super) fn number<N: TryFrom<i64> + Copy>(
     document: &mut Document<'_>,
     value: Option<&Number>,
     key: &str,
@@ -99,7 +118,7 @@ pub fn number<N: TryFrom<i64> + Copy>(
 }
 
 /// One of a few words.
-pub fn word<T: Copy>(
+pub(super) fn word<T: Copy>(
     document: &mut Document<'_>,
     value: Option<&Text>,
     key: &str,
@@ -120,6 +139,6 @@ pub fn word<T: Copy>(
 }
 
 /// A switch.
-pub fn switch(value: Option<&Switch>, default: bool) -> bool {
+pub(super) fn switch(value: Option<&Switch>, default: bool) -> bool {
     value.map_or(default, |value| *value.get_ref())
 }

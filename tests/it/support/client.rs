@@ -34,7 +34,9 @@ impl Answer {
 
     /// A field's one value; empty where it is absent.
     pub fn field(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub fn json(&self) -> serde_json::Value {
@@ -53,11 +55,18 @@ pub struct TlsClient {
 impl TlsClient {
     pub fn http1() -> Self {
         let alpn = vec![b"http/1.1".to_vec()];
-        Self { versions: rustls::ALL_VERSIONS.to_vec(), alpn, name: "localhost" }
+        Self {
+            versions: rustls::ALL_VERSIONS.to_vec(),
+            alpn,
+            name: "localhost",
+        }
     }
 
     pub fn http2() -> Self {
-        Self { alpn: vec![b"h2".to_vec()], ..Self::http1() }
+        Self {
+            alpn: vec![b"h2".to_vec()],
+            ..Self::http1()
+        }
     }
 
     pub fn only(mut self, version: &'static SupportedProtocolVersion) -> Self {
@@ -86,7 +95,11 @@ impl TlsClient {
     /// A connection that speaks HTTP.
     pub async fn open(&self, address: SocketAddr) -> Sender {
         let stream = self.connect(address).await.unwrap();
-        if self.alpn == [b"h2".to_vec()] { http2(stream).await } else { http1(stream).await }
+        if self.alpn == [b"h2".to_vec()] {
+            http2(stream).await
+        } else {
+            http1(stream).await
+        }
     }
 
     /// One request over a connection of its own.
@@ -112,7 +125,9 @@ impl Sender {
             Self::Http1(sender) => {
                 sender.ready().await?;
                 if !request.headers().contains_key("host") {
-                    request.headers_mut().insert("host", "localhost".parse().unwrap());
+                    request
+                        .headers_mut()
+                        .insert("host", "localhost".parse().unwrap());
                 }
                 soon(sender.send_request(request)).await
             }
@@ -194,5 +209,7 @@ pub fn empty() -> Body {
 }
 
 pub fn bytes(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed()
 }

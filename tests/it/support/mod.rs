@@ -1,6 +1,7 @@
 //! Everything a test needs, in process: certificates, an upstream, clients, the proxy.
 
 pub mod client;
+pub mod hellos;
 pub mod pki;
 pub mod proxy;
 pub mod upstream;
@@ -12,7 +13,9 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits for `future` under the deadline.
 pub async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(DEADLINE, future).await.expect("not within the deadline")
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .expect("not within the deadline")
 }
 
 /// Asks again and again until `state` gives something, under the deadline.

@@ -12,7 +12,9 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
-use hyper::{HeaderMap, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    HeaderMap, Request, Response, body::Incoming, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -34,7 +36,11 @@ pub struct Seen {
 impl Seen {
     /// All values of a field, in order.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+        self.headers
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
     }
 }
 
@@ -55,14 +61,22 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
-        let (record, count, answer) = (Arc::clone(&seen), Arc::clone(&connections), Arc::new(answer));
+        let (record, count, answer) = (
+            Arc::clone(&seen),
+            Arc::clone(&connections),
+            Arc::new(answer),
+        );
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(serve(stream, Arc::clone(&record), Arc::clone(&answer)));
             }
         });
-        Self { address, seen, connections }
+        Self {
+            address,
+            seen,
+            connections,
+        }
     }
 
     /// Requests so far.
@@ -104,7 +118,11 @@ async fn serve(
             Ok::<_, hyper::Error>(response)
         }
     });
-    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+    drop(
+        http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .await,
+    );
 }
 
 /// An upstream that does to each connection whatever `play` does.
@@ -116,7 +134,9 @@ where
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         for number in 0.. {
-            let Ok((stream, _)) = listener.accept().await else { return };
+            let Ok((stream, _)) = listener.accept().await else {
+                return;
+            };
             tokio::spawn(play(stream, number));
         }
     });
@@ -136,7 +156,9 @@ pub async fn answers_bytes(answer: &'static [u8]) -> SocketAddr {
 pub async fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        let Ok(byte) = stream.read_u8().await else { break };
+        let Ok(byte) = stream.read_u8().await else {
+            break;
+        };
         head.push(byte);
     }
     String::from_utf8(head).unwrap()
