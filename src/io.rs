@@ -119,12 +119,6 @@ impl Activity {
         self.phase.get()
     }
 
-    /// Requests being answered.
-    #[must_use]
-    pub(crate) fn in_flight(&self) -> u32 {
-        self.in_flight.get()
-    }
-
     /// Bytes that moved in either direction so far.
     #[must_use]
     pub(crate) fn moved(&self) -> u64 {

@@ -65,22 +65,25 @@ pub(crate) use labels;
 #[cfg(test)]
 mod tests {
     use super::Label;
+    use crate::session::{Cipher, HandshakeFailure};
 
-    labels! {
-        /// A set for the test.
-        enum Sample {
-            /// One.
-            One = "one",
-            /// Two.
-            Two = "two",
+    fn every_member_is_at_its_index<L: Label + PartialEq>() {
+        for (index, member) in L::ALL.iter().enumerate() {
+            assert_eq!(member.index(), index);
+            assert!(
+                L::ALL
+                    .iter()
+                    .filter(|other| other.as_str() == member.as_str())
+                    .count()
+                    == 1
+            );
         }
     }
 
     #[test]
-    fn every_member_is_at_its_index() {
-        for (index, member) in Sample::ALL.iter().enumerate() {
-            assert_eq!(member.index(), index);
-        }
-        assert_eq!(Sample::Two.to_string(), "two");
+    fn members_have_an_index_and_a_word_of_their_own() {
+        every_member_is_at_its_index::<Cipher>();
+        every_member_is_at_its_index::<HandshakeFailure>();
+        assert_eq!(Cipher::Other.to_string(), "other");
     }
 }

@@ -25,10 +25,10 @@
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
 //! snapshot       everything a reload may replace, built whole
-//! rollout route tls upstream    lanes | routes | certificates and handshakes | API servers
+//! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
 //! hello          peek, parse, JA4, alerts
-//! drain host io label panics request_id session signals sockets telemetry timer version    ground
+//! drain host io label panics request_id session signals sockets timer version    ground
 //! ```
 //!
 //! # What is decided

@@ -82,28 +82,30 @@ pub(super) struct Tls {
 
 /// A certificate chain and its key.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Certificate {
     /// PEM file of the chain, leaf first; relative to this file's folder.
-    #[schemars(with = "shape::File", required)]
+    #[schemars(with = "shape::File")]
     pub chain: Option<Text>,
     /// PEM file of the private key (PKCS#8, PKCS#1 or SEC1), not encrypted.
-    #[schemars(with = "shape::File", required)]
+    #[schemars(with = "shape::File")]
     pub key: Option<Text>,
 }
 
 /// Names with a floor or certificates of their own.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TlsHost {
     /// Host names; `*.example.com` covers one label.
-    #[schemars(with = "Vec<shape::HostName>", required)]
+    #[schemars(with = "Vec<shape::HostName>")]
     pub names: Option<Vec<Text>>,
     /// The least TLS version for these names; not below tls.minimum.
     #[schemars(with = "shape::Minimum")]
+    #[serde(default)]
     pub minimum: Option<Text>,
     /// Certificates for these names; absent: those of [tls].
     #[schemars(with = "Vec<Certificate>")]
+    #[serde(default)]
     pub certificates: Vec<Spanned<Certificate>>,
 }
 
@@ -142,28 +144,30 @@ pub(super) struct Hsts {
 
 /// A group of API servers.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Upstream {
     /// The name that routes use.
-    #[schemars(with = "shape::Name", required)]
+    #[schemars(with = "shape::Name")]
     pub name: Option<Text>,
     /// http://HOST:PORT each.
-    #[schemars(with = "Vec<shape::ServerUrl>", required)]
+    #[schemars(with = "Vec<shape::ServerUrl>")]
     pub servers: Option<Vec<Text>>,
 }
 
 /// Which requests go to which upstream.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Route {
     /// A name, *.example.com, or * for all.
     #[schemars(with = "shape::HostName")]
+    #[serde(default)]
     pub host: Option<Text>,
     /// A path prefix; the longest that matches wins.
     #[schemars(with = "shape::PathPrefix")]
+    #[serde(default)]
     pub path: Option<Text>,
     /// The upstream's name.
-    #[schemars(with = "shape::Name", required)]
+    #[schemars(with = "shape::Name")]
     pub upstream: Option<Text>,
 }
 

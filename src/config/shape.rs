@@ -19,7 +19,7 @@ macro_rules! shapes {
         $(
             $(#[$meta])*
             #[derive(Debug)]
-            pub enum $name {}
+            pub(super) enum $name {}
 
             impl JsonSchema for $name {
                 fn inline_schema() -> bool {

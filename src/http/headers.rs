@@ -240,7 +240,9 @@ mod tests {
     }
 
     fn names(headers: &HeaderMap) -> Vec<&str> {
-        headers.keys().map(HeaderName::as_str).collect()
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
     }
 
     #[test]
@@ -255,7 +257,7 @@ mod tests {
             ("accept", "*/*"),
         ]);
         strip(&mut headers, is_hop_by_hop);
-        assert_eq!(names(&headers), ["host", "cookie", "accept"]);
+        assert_eq!(names(&headers), ["accept", "cookie", "host"]);
     }
 
     #[test]

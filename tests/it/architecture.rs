@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["closing", "http", "refusal"],
     &["shard"],
     &["snapshot"],
-    &["rollout", "route", "tls", "upstream"],
+    &["rollout", "route", "telemetry", "tls", "upstream"],
     &["config", "metrics", "policy", "refusals"],
     &["hello"],
     &[
@@ -32,7 +32,6 @@ const FLOORS: &[&[&str]] = &[
         "session",
         "signals",
         "sockets",
-        "telemetry",
         "timer",
         "version",
     ],

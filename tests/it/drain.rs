@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hyper::Request;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     sync::Notify,
 };
 
@@ -39,8 +40,8 @@ async fn a_request_under_way_is_answered_and_the_connection_then_ends() {
     for client in [TlsClient::http1(), TlsClient::http2()] {
         let (address, asked, go) = held().await;
         let proxy = Proxy::start(address);
-        let admin = proxy.admin;
-        let mut sender = client.open(proxy.https).await;
+        let (https, admin) = (proxy.https, proxy.admin);
+        let mut sender = client.open(https).await;
         let request = tokio::spawn(async move {
             let response = sender
                 .begin(Request::get("/").body(empty()).unwrap())
@@ -52,6 +53,7 @@ async fn a_request_under_way_is_answered_and_the_connection_then_ends() {
         let draining = tokio::spawn(proxy.drain());
         eventually(|| async { (plain_get(admin, "/readyz").await.status == 503).then_some(()) })
             .await;
+        eventually(|| async { TcpStream::connect(https).await.err().map(|_| ()) }).await;
         go.notify_one();
         let answer = soon(request).await.unwrap();
         assert_eq!((answer.status, answer.text().as_str()), (200, "late"));

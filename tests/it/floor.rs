@@ -42,6 +42,10 @@ async fn first_record(proxy: &Proxy, hello: &[u8]) -> Result<&'static str, [u8; 
     }
 }
 
+fn tls10() -> Hello {
+    Hello::new(0x0301, 0x0301, "002f 0035 000a").extensions("sni 0023")
+}
+
 fn number(reason: &str, fallback: bool) -> u8 {
     match reason {
         "version" if fallback => 86,
@@ -56,7 +60,7 @@ async fn each_family_is_served_or_refused_in_its_own_words() {
     let rsa = with_certificates(vec![memory("rsa", &Pki::shared().issue_rsa(&names))]);
     let ecdsa = with_certificates(vec![memory("ecdsa", &Pki::shared().issue(&names))]);
     for family in families() {
-        for (proxy, verdict) in [(&rsa, family.rsa), (&ecdsa, family.ecdsa)] {
+        for (proxy, verdict) in [(&rsa, family.rsa.as_str()), (&ecdsa, family.ecdsa.as_str())] {
             if family.offered == "sslv2" {
                 assert_eq!(
                     raw(proxy.https, &family.bytes).await.unwrap(),
@@ -72,7 +76,7 @@ async fn each_family_is_served_or_refused_in_its_own_words() {
                 continue;
             }
             let alert = number(verdict, family.name.contains("fell back"));
-            let minor = match family.offered {
+            let minor = match family.offered.as_str() {
                 "ssl3" => 0,
                 "1.0" => 1,
                 "1.1" => 2,
@@ -107,7 +111,7 @@ async fn a_tls_1_0_hello_gets_exactly_these_bytes_and_then_the_end() {
     let proxy = Proxy::start("127.0.0.1:1".parse().unwrap());
     for _ in 0..20 {
         // More than the hello is sent; a reset would lose the alert.
-        let mut bytes = hellos::tls10_with_sni("localhost");
+        let mut bytes = tls10().bytes();
         bytes.extend([0x16; 5000]);
         let answer = raw(proxy.https, &bytes).await.unwrap();
         assert_eq!(answer, [0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46]);
@@ -126,6 +130,15 @@ async fn a_hello_that_comes_byte_by_byte_is_judged_all_the_same() {
     let mut answer = Vec::new();
     soon(stream.read_to_end(&mut answer)).await.unwrap();
     assert_eq!(answer, [0x15, 3, 2, 0, 2, 2, 70]);
+}
+
+#[tokio::test]
+async fn a_hello_in_many_records_is_served() {
+    let proxy = Proxy::start("127.0.0.1:1".parse().unwrap());
+    for size in [20, 100, 1000] {
+        let got = first_record(&proxy, &hellos::modern().records(size)).await;
+        assert_eq!(got, Ok("pass"), "records of {size}");
+    }
 }
 
 #[tokio::test]
@@ -241,7 +254,7 @@ impl hellos::Family {
     /// Its bytes, or for a client that no alert reaches those of one that any does.
     fn bytes_or_skip(&self) -> Vec<u8> {
         if self.offered == "sslv2" {
-            hellos::tls10_with_sni("a")
+            tls10().bytes()
         } else {
             self.bytes.clone()
         }

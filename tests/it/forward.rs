@@ -18,7 +18,7 @@ use crate::support::{
     eventually,
     proxy::Proxy,
     soon,
-    upstream::{self, Upstream, answers_bytes, full, read_head, scripted},
+    upstream::{Upstream, answers_bytes, full, read_head, scripted},
 };
 
 #[tokio::test]
@@ -223,10 +223,9 @@ async fn an_upstream_that_dies_inside_a_body_aborts_the_response() {
         let proxy = Proxy::start(answers_bytes(answer).await);
         for client in [TlsClient::http1(), TlsClient::http2()] {
             let mut sender = client.open(proxy.https).await;
-            let response = sender
-                .begin(Request::get("/").body(empty()).unwrap())
-                .await
-                .unwrap();
+            // Whether the head still gets through is a race; that nothing ends well is not.
+            let begun = sender.begin(Request::get("/").body(empty()).unwrap()).await;
+            let Ok(response) = begun else { continue };
             assert_eq!(response.status(), 200);
             let said = String::from_utf8_lossy(answer);
             client::whole(response).await.expect_err(&said);
@@ -355,7 +354,7 @@ async fn a_response_without_length_keeps_its_end() {
 async fn a_large_download_is_read_only_as_fast_as_the_client_takes_it() {
     let sent = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = Arc::clone(&sent);
-    let address = upstream::scripted(move |mut stream, _| {
+    let address = scripted(move |mut stream, _| {
         let count = Arc::clone(&count);
         async move {
             read_head(&mut stream).await;

@@ -15,11 +15,11 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{pki::Pki, soon};
 
-pub type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// A whole response.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub version: Version,
     pub headers: HeaderMap,
@@ -28,32 +28,32 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.to_vec()).unwrap()
     }
 
     /// A field's one value; empty where it is absent.
-    pub fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 /// How a TLS client presents itself.
 #[derive(Clone)]
-pub struct TlsClient {
+pub(crate) struct TlsClient {
     pub versions: Vec<&'static SupportedProtocolVersion>,
     pub alpn: Vec<Vec<u8>>,
     pub name: &'static str,
 }
 
 impl TlsClient {
-    pub fn http1() -> Self {
+    pub(crate) fn http1() -> Self {
         let alpn = vec![b"http/1.1".to_vec()];
         Self {
             versions: rustls::ALL_VERSIONS.to_vec(),
@@ -62,38 +62,36 @@ impl TlsClient {
         }
     }
 
-    pub fn http2() -> Self {
+    pub(crate) fn http2() -> Self {
         Self {
             alpn: vec![b"h2".to_vec()],
             ..Self::http1()
         }
     }
 
-    pub fn only(mut self, version: &'static SupportedProtocolVersion) -> Self {
+    pub(crate) fn only(mut self, version: &'static SupportedProtocolVersion) -> Self {
         self.versions = vec![version];
         self
     }
 
-    pub fn named(mut self, name: &'static str) -> Self {
-        self.name = name;
-        self
-    }
-
-    pub fn config(&self) -> ClientConfig {
+    pub(crate) fn config(&self) -> ClientConfig {
         let mut config = Pki::shared().client_config(&self.versions);
         config.alpn_protocols.clone_from(&self.alpn);
         config
     }
 
     /// Shakes hands; the error is rustls's, in an `io::Error`.
-    pub async fn connect(&self, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(
+        &self,
+        address: SocketAddr,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from(self.name).unwrap();
         soon(TlsConnector::from(Arc::new(self.config())).connect(name, stream)).await
     }
 
     /// A connection that speaks HTTP.
-    pub async fn open(&self, address: SocketAddr) -> Sender {
+    pub(crate) async fn open(&self, address: SocketAddr) -> Sender {
         let stream = self.connect(address).await.unwrap();
         if self.alpn == [b"h2".to_vec()] {
             http2(stream).await
@@ -103,24 +101,27 @@ impl TlsClient {
     }
 
     /// One request over a connection of its own.
-    pub async fn send(&self, address: SocketAddr, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, address: SocketAddr, request: Request<Body>) -> Answer {
         self.open(address).await.send(request).await
     }
 
-    pub async fn get(&self, address: SocketAddr, path: &str) -> Answer {
+    pub(crate) async fn get(&self, address: SocketAddr, path: &str) -> Answer {
         self.open(address).await.get(path).await
     }
 }
 
 /// A client's connection, whichever HTTP it speaks.
-pub enum Sender {
+pub(crate) enum Sender {
     Http1(conn::http1::SendRequest<Body>),
     Http2(conn::http2::SendRequest<Body>),
 }
 
 impl Sender {
     /// The head of the response; the body can be read later.
-    pub async fn begin(&mut self, mut request: Request<Body>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn begin(
+        &mut self,
+        mut request: Request<Body>,
+    ) -> hyper::Result<Response<Incoming>> {
         match self {
             Self::Http1(sender) => {
                 sender.ready().await?;
@@ -143,18 +144,18 @@ impl Sender {
         }
     }
 
-    pub async fn send(&mut self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&mut self, request: Request<Body>) -> Answer {
         let response = self.begin(request).await.unwrap();
         whole(response).await.unwrap()
     }
 
-    pub async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send(Request::get(path).body(empty()).unwrap()).await
     }
 }
 
 /// Reads a response to its end.
-pub async fn whole(response: Response<Incoming>) -> hyper::Result<Answer> {
+pub(crate) async fn whole(response: Response<Incoming>) -> hyper::Result<Answer> {
     let (parts, body) = response.into_parts();
     let body = soon(body.collect()).await?;
     let trailers = body.trailers().cloned();
@@ -167,7 +168,7 @@ pub async fn whole(response: Response<Incoming>) -> hyper::Result<Answer> {
     })
 }
 
-pub async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> Sender {
+pub(crate) async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> Sender {
     let (sender, connection) = conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     Sender::Http1(sender)
@@ -181,13 +182,13 @@ async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) ->
 }
 
 /// GET over plain HTTP/1.1.
-pub async fn plain_get(address: SocketAddr, path: &str) -> Answer {
+pub(crate) async fn plain_get(address: SocketAddr, path: &str) -> Answer {
     let stream = TcpStream::connect(address).await.unwrap();
     http1(stream).await.get(path).await
 }
 
 /// Sends bytes and returns all that comes back until the other side closes; a reset is an error.
-pub async fn raw(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(bytes).await?;
     let mut answer = Vec::new();
@@ -196,7 +197,7 @@ pub async fn raw(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> 
 }
 
 /// As `raw`, over TLS with HTTP/1.1.
-pub async fn raw_tls(address: SocketAddr, bytes: &[u8]) -> std::io::Result<String> {
+pub(crate) async fn raw_tls(address: SocketAddr, bytes: &[u8]) -> std::io::Result<String> {
     let mut stream = TlsClient::http1().connect(address).await?;
     stream.write_all(bytes).await?;
     let mut answer = Vec::new();
@@ -204,11 +205,11 @@ pub async fn raw_tls(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Strin
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-pub fn empty() -> Body {
+pub(crate) fn empty() -> Body {
     bytes("")
 }
 
-pub fn bytes(bytes: impl Into<Bytes>) -> Body {
+pub(crate) fn bytes(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into())
         .map_err(|never| match never {})
         .boxed()

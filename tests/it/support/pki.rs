@@ -4,34 +4,34 @@ use std::sync::{Arc, OnceLock};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
-    PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
+    PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
 };
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::aws_lc_rs};
 
 /// A certificate authority that test clients trust.
-pub struct Pki {
+pub(crate) struct Pki {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 /// A certificate and its key as PEM.
-pub struct Issued {
+pub(crate) struct Issued {
     chain: String,
     key: String,
 }
 
 impl Issued {
-    pub fn chain_pem(&self) -> &str {
+    pub(crate) fn chain_pem(&self) -> &str {
         &self.chain
     }
 
-    pub fn key_pem(&self) -> &str {
+    pub(crate) fn key_pem(&self) -> &str {
         &self.key
     }
 }
 
 impl Pki {
     /// The one of this process.
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Pki> = OnceLock::new();
         SHARED.get_or_init(|| {
             let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -44,22 +44,17 @@ impl Pki {
     }
 
     /// For these names, with a key on P-256.
-    pub fn issue(&self, names: &[&str]) -> Issued {
+    pub(crate) fn issue(&self, names: &[&str]) -> Issued {
         self.sign(names, &PKCS_ECDSA_P256_SHA256, |_params| {})
     }
 
-    /// With a key on P-384.
-    pub fn issue_p384(&self, names: &[&str]) -> Issued {
-        self.sign(names, &PKCS_ECDSA_P384_SHA384, |_params| {})
-    }
-
     /// With an RSA key of 2048 bits.
-    pub fn issue_rsa(&self, names: &[&str]) -> Issued {
+    pub(crate) fn issue_rsa(&self, names: &[&str]) -> Issued {
         self.sign(names, &PKCS_RSA_SHA256, |_params| {})
     }
 
     /// One that ended long ago.
-    pub fn issue_expired(&self, names: &[&str]) -> Issued {
+    pub(crate) fn issue_expired(&self, names: &[&str]) -> Issued {
         self.sign(names, &PKCS_ECDSA_P256_SHA256, |params| {
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(2021, 1, 1);
@@ -67,7 +62,7 @@ impl Pki {
     }
 
     /// The authority's own certificate.
-    pub fn authority_pem(&self) -> String {
+    pub(crate) fn authority_pem(&self) -> String {
         self.issuer.pem()
     }
 
@@ -89,7 +84,10 @@ impl Pki {
     }
 
     /// A client that trusts this authority and nobody else.
-    pub fn client_config(&self, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    pub(crate) fn client_config(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -11,7 +11,7 @@ use tlsfloor::{
 use super::{client, pki::Pki};
 
 /// A running proxy; it is drained when the test says so, or ends with the test's process.
-pub struct Proxy {
+pub(crate) struct Proxy {
     app: Option<App>,
     pub https: SocketAddr,
     pub http: SocketAddr,
@@ -21,18 +21,18 @@ pub struct Proxy {
 
 impl Proxy {
     /// In front of one upstream, everything else by default.
-    pub fn start(upstream: SocketAddr) -> Self {
+    pub(crate) fn start(upstream: SocketAddr) -> Self {
         Self::with(upstream, |_config| {})
     }
 
     /// As `start`, with a change to the configuration.
-    pub fn with(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn with(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> Self {
         Self::from_text(&base(upstream), change)
     }
 
     /// By a whole configuration; `$DIR` in it is a folder with `chain.pem` and `key.pem` for
     /// localhost.
-    pub fn from_text(text: &str, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn from_text(text: &str, change: impl FnOnce(&mut Config)) -> Self {
         let files = TempDir::new().unwrap();
         let issued = Pki::shared().issue(&["localhost", "127.0.0.1"]);
         std::fs::write(files.path().join("chain.pem"), issued.chain_pem()).unwrap();
@@ -52,14 +52,14 @@ impl Proxy {
     }
 
     /// What `/metrics` says.
-    pub async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         let response = client::plain_get(self.admin, "/metrics").await;
         assert_eq!(response.status, 200);
         response.text()
     }
 
     /// The sample of `/metrics` whose name and labels are `series`; 0 where there is none.
-    pub async fn metric(&self, series: &str) -> f64 {
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
         let text = self.metrics().await;
         let sample = text
             .lines()
@@ -68,7 +68,7 @@ impl Proxy {
     }
 
     /// Ends it as SIGTERM does.
-    pub async fn drain(mut self) -> Drained {
+    pub(crate) async fn drain(mut self) -> Drained {
         self.app.take().unwrap().drain(std::future::pending()).await
     }
 }
@@ -78,7 +78,7 @@ fn parse(text: &str, file: &Path) -> Config {
 }
 
 /// Everything on loopback, port 0, two workers.
-pub fn base(upstream: SocketAddr) -> String {
+pub(crate) fn base(upstream: SocketAddr) -> String {
     format!(
         r#"
         [listen]

@@ -21,11 +21,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-pub type Body = BoxBody<Bytes, Infallible>;
+pub(crate) type Body = BoxBody<Bytes, Infallible>;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub method: String,
     pub target: String,
     pub headers: HeaderMap,
@@ -35,7 +35,7 @@ pub struct Seen {
 
 impl Seen {
     /// All values of a field, in order.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.headers
             .get_all(name)
             .iter()
@@ -45,7 +45,7 @@ impl Seen {
 }
 
 /// A server that records whole requests and answers them with what a function makes of them.
-pub struct Upstream {
+pub(crate) struct Upstream {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<AtomicUsize>,
@@ -53,11 +53,13 @@ pub struct Upstream {
 
 impl Upstream {
     /// Answers 200 with `text`.
-    pub async fn text(text: &'static str) -> Self {
+    pub(crate) async fn text(text: &'static str) -> Self {
         Self::answer(move |_| Response::new(full(text))).await
     }
 
-    pub async fn answer(answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn answer(
+        answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
@@ -80,17 +82,17 @@ impl Upstream {
     }
 
     /// Requests so far.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// The last request.
-    pub fn last(&self) -> Seen {
+    pub(crate) fn last(&self) -> Seen {
         self.seen().pop().expect("no request reached the upstream")
     }
 
     /// Connections accepted so far.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
@@ -126,7 +128,7 @@ async fn serve(
 }
 
 /// An upstream that does to each connection whatever `play` does.
-pub async fn scripted<F>(play: impl Fn(TcpStream, usize) -> F + Send + 'static) -> SocketAddr
+pub(crate) async fn scripted<F>(play: impl Fn(TcpStream, usize) -> F + Send + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -144,7 +146,7 @@ where
 }
 
 /// An upstream that reads a request's head and answers with these bytes, then closes.
-pub async fn answers_bytes(answer: &'static [u8]) -> SocketAddr {
+pub(crate) async fn answers_bytes(answer: &'static [u8]) -> SocketAddr {
     scripted(move |mut stream, _| async move {
         read_head(&mut stream).await;
         stream.write_all(answer).await.unwrap();
@@ -153,7 +155,7 @@ pub async fn answers_bytes(answer: &'static [u8]) -> SocketAddr {
 }
 
 /// Reads up to the empty line behind a head.
-pub async fn read_head(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else {
@@ -164,6 +166,6 @@ pub async fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-pub fn full(text: impl Into<Bytes>) -> Body {
+pub(crate) fn full(text: impl Into<Bytes>) -> Body {
     Full::new(text.into()).boxed()
 }

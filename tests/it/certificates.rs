@@ -1,0 +1,209 @@
+//! Certificates and keys: what is wrong with each, in its words and with its file.
+
+use tempfile::TempDir;
+use tlsfloor::{config, metrics::Metrics, snapshot::Snapshot};
+
+use crate::support::pki::Pki;
+
+/// A folder of PEM files and what is said of a configuration that names `c.pem` and `k.pem`.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(chain: &str, key: &str) -> Self {
+        let folder = Self(TempDir::new().unwrap());
+        folder.write("c.pem", chain);
+        folder.write("k.pem", key);
+        folder
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.0.path().join(name), content).unwrap();
+    }
+
+    /// Warnings, or problems, one a line; the folder itself is left out.
+    fn build(&self, more: &str) -> Result<String, String> {
+        let text = format!(
+            "[tls]\ncertificates = [{{ chain = \"c.pem\", key = \"k.pem\" }}]\n\
+             [[upstreams]]\nname = \"a\"\nservers = [\"http://127.0.0.1:1\"]\n{more}"
+        );
+        let config = config::parse(&text, &self.0.path().join("t.toml")).unwrap();
+        let here = format!("{}/", self.0.path().display());
+        match Snapshot::build(config, 1, &Metrics::new(1)) {
+            Ok((_, warnings)) => {
+                let lines: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+                Ok(lines.join("\n").replace(&here, ""))
+            }
+            Err(problems) => Err(problems.to_string().replace(&here, "")),
+        }
+    }
+}
+
+const CHAIN: &str = "t.toml:2:27 tls.certificates[0].chain: c.pem: ";
+const KEY: &str = "t.toml:2:42 tls.certificates[0].key: k.pem: ";
+
+#[test]
+fn each_problem_in_its_words() {
+    let pki = Pki::shared();
+    let good = pki.issue(&["localhost"]);
+    let rsa = pki.issue_rsa(&["localhost"]);
+    let old = pki.issue_expired(&["localhost"]);
+    let (chain, key) = (good.chain_pem(), good.key_pem());
+    let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    let broken = chain.replacen("MII", "!!!", 1);
+    let twice = format!("{key}{key}");
+    let cases = [
+        (
+            chain,
+            rsa.key_pem(),
+            KEY,
+            "the key does not belong to the certificate in the chain file",
+        ),
+        (
+            old.chain_pem(),
+            old.key_pem(),
+            CHAIN,
+            "the certificate expired on ",
+        ),
+        (
+            key,
+            key,
+            CHAIN,
+            "found a private key, expected certificates; are chain and key swapped?",
+        ),
+        (
+            chain,
+            chain,
+            KEY,
+            "found certificates, expected a private key; are chain and key swapped?",
+        ),
+        (
+            chain,
+            &encrypted,
+            KEY,
+            "the private key is encrypted; decrypt it with ",
+        ),
+        (chain, &twice, KEY, "found 2 private keys, expected one"),
+        ("", key, CHAIN, "the file is empty"),
+        ("x", key, CHAIN, "found no PEM block; convert DER with "),
+        (
+            &broken,
+            key,
+            CHAIN,
+            "found a PEM block that cannot be read: ",
+        ),
+    ];
+    for (chain, key, place, said) in cases {
+        let problems = Folder::new(chain, key).build("").unwrap_err();
+        assert!(
+            problems.starts_with(&format!("{place}{said}")),
+            "{said}: {problems}"
+        );
+        assert_eq!(problems.lines().count(), 1, "{problems}");
+    }
+    let folder = Folder::new(chain, key);
+    std::fs::remove_file(folder.0.path().join("k.pem")).unwrap();
+    let problems = folder.build("").unwrap_err();
+    assert!(
+        problems.starts_with(&format!("{KEY}the file cannot be read: ")),
+        "{problems}"
+    );
+}
+
+#[test]
+fn every_problem_is_said_at_once() {
+    let problems = Folder::new("", "").build("").unwrap_err();
+    assert_eq!(problems.lines().count(), 2, "{problems}");
+}
+
+#[test]
+fn a_host_without_a_certificate_for_its_name_is_a_problem() {
+    let good = Pki::shared().issue(&["api.example.com", "*.example.org"]);
+    let folder = Folder::new(good.chain_pem(), good.key_pem());
+    let host = |name: &str| format!("[[tls.hosts]]\nnames = [\"{name}\"]\n");
+    for name in ["api.example.com", "a.example.org", "*.example.org"] {
+        assert_eq!(folder.build(&host(name)), Ok(String::new()), "{name}");
+    }
+    for name in [
+        "pay.example.com",
+        "a.b.example.org",
+        "example.org",
+        "*.example.com",
+    ] {
+        let problems = folder.build(&host(name)).unwrap_err();
+        let said = format!(
+            "t.toml:6:1 tls.hosts[0].names: no certificate has the name {name}: c.pem has api.example.com, *.example.org"
+        );
+        assert_eq!(problems, said);
+    }
+}
+
+#[test]
+fn a_route_without_a_certificate_for_its_host_is_doubtful() {
+    let good = Pki::shared().issue(&["api.example.com"]);
+    let folder = Folder::new(good.chain_pem(), good.key_pem());
+    let route = |host: &str| format!("[[routes]]\nhost = \"{host}\"\nupstream = \"a\"\n");
+    assert_eq!(folder.build(&route("api.example.com")), Ok(String::new()));
+    let warning = folder.build(&route("b.example.com")).unwrap();
+    assert!(
+        warning.starts_with("t.toml:6:1 routes[0]: no certificate has the name b.example.com"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn a_chain_that_does_not_begin_with_its_leaf_is_mended() {
+    let pki = Pki::shared();
+    let good = pki.issue(&["localhost"]);
+    let turned = format!("{}{}", pki.authority_pem(), good.chain_pem());
+    let warning = Folder::new(&turned, good.key_pem()).build("").unwrap();
+    assert!(
+        warning.contains("does not begin with the leaf"),
+        "{warning}"
+    );
+    let right = format!("{}{}", good.chain_pem(), pki.authority_pem());
+    assert_eq!(
+        Folder::new(&right, good.key_pem()).build(""),
+        Ok(String::new())
+    );
+}
+
+#[test]
+fn each_form_of_key_is_read() {
+    let folder = Folder::new("", "");
+    let path = |name: &str| folder.0.path().join(name).to_str().unwrap().to_owned();
+    let forms = [
+        ("ecparam -name prime256v1 -genkey -noout", "EC PRIVATE KEY"),
+        ("genrsa -traditional 2048", "RSA PRIVATE KEY"),
+        ("genrsa 2048", "PRIVATE KEY"),
+    ];
+    for (make, label) in forms {
+        let openssl = |arguments: &str| {
+            let status = std::process::Command::new("openssl")
+                .args(arguments.split(' '))
+                .stderr(std::process::Stdio::null())
+                .status();
+            status.is_ok_and(|status| status.success())
+        };
+        if !openssl(&format!("{make} -out {}", path("k.pem")))
+            && !openssl(&format!(
+                "{} -out {}",
+                make.replace(" -traditional", ""),
+                path("k.pem")
+            ))
+        {
+            eprintln!("no openssl: {label} is not tried");
+            continue;
+        }
+        assert!(openssl(&format!(
+            "req -x509 -new -key {} -out {} -days 9 -subj /CN=a",
+            path("k.pem"),
+            path("c.pem")
+        )));
+        assert!(
+            std::fs::read_to_string(path("k.pem"))
+                .unwrap()
+                .contains(label)
+        );
+        assert_eq!(folder.build(""), Ok(String::new()), "{label}");
+    }
+}
