@@ -24,6 +24,7 @@ pub(crate) enum Woken {
 /// Rests until there is something to read, for at most `limit`.
 pub(crate) async fn park(stream: &TcpStream, timer: &Timer, limit: Ticks, shard: &Shard) -> Woken {
     timer.set(limit);
+    let _counted = Parked::count(shard);
     std::future::poll_fn(|cx| {
         if stream.poll_read_ready(cx).is_ready() {
             return Poll::Ready(Woken::Readable);
@@ -36,4 +37,20 @@ pub(crate) async fn park(stream: &TcpStream, timer: &Timer, limit: Ticks, shard:
         }
     })
     .await
+}
+
+/// Counted for as long as it lives, however the rest ends.
+struct Parked<'a>(&'a Shard);
+
+impl<'a> Parked<'a> {
+    fn count(shard: &'a Shard) -> Self {
+        shard.counters.parked();
+        Self(shard)
+    }
+}
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        self.0.counters.unparked();
+    }
 }

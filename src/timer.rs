@@ -158,7 +158,7 @@ impl Timer {
     }
 
     /// Ready once the time has come, and until it is armed again.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let mut slots = self.table.slots.borrow_mut();
         let Some(slot) = slots.get_mut(self.key) else {
             return Poll::Pending;

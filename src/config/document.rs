@@ -34,7 +34,7 @@ impl<'a> Document<'a> {
 
     /// The folder where relative paths begin.
     pub(super) fn folder(&self) -> &Path {
-        self.file.parent().unwrap_or(Path::new(""))
+        self.file.parent().unwrap_or_else(|| Path::new(""))
     }
 
     /// The configuration as written, as far as its shape is right.

@@ -110,10 +110,10 @@ fn key_shares(content: &mut Reader<'_>) -> Option<Vec<u16>> {
 pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn take(&mut self, length: usize) -> Option<Reader<'a>> {
+    pub(super) fn take(&mut self, length: usize) -> Option<Self> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        Some(Reader(taken))
+        Some(Self(taken))
     }
 
     pub(super) fn u8(&mut self) -> Option<u8> {

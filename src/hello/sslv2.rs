@@ -15,9 +15,7 @@ const HEADER: usize = 11;
 /// Says what bytes are that begin with a two-byte record header.
 pub(super) fn read(bytes: &[u8]) -> Outcome {
     match bytes {
-        [_, _, kind, ..] if *kind != CLIENT_HELLO => {
-            return Outcome::Malformed(HelloError::NotTls);
-        }
+        [_, _, kind, ..] if *kind != CLIENT_HELLO => Outcome::Malformed(HelloError::NotTls),
         [high, low, ..] => {
             // A length has 15 bits, and what is shorter than its own header is none.
             let length = usize::from(u16::from_be_bytes([high & 0x7f, *low]));

@@ -63,9 +63,9 @@ fn check_target<B>(request: &Request<B>) -> Result<(), RequestError> {
         .uri()
         .path_and_query()
         .map_or("", PathAndQuery::as_str);
-    match request.method() {
-        &Method::CONNECT => Err(RequestError::Connect),
-        &Method::OPTIONS if path == "*" => Ok(()),
+    match *request.method() {
+        Method::CONNECT => Err(RequestError::Connect),
+        Method::OPTIONS if path == "*" => Ok(()),
         _ if path.starts_with('/') => Ok(()),
         _ => Err(RequestError::TargetInvalid),
     }

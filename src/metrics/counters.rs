@@ -23,6 +23,7 @@ pub struct Counters {
     /// By action and credentials.
     pub(super) plain_http: Table<2>,
     pub(super) open: [Cell; 2],
+    pub(super) parked: Cell,
     pub(super) accept_failures: Cell,
 }
 
@@ -47,6 +48,7 @@ impl Default for Counters {
             handshake_failures: Table::new([HandshakeFailure::ALL.len()]),
             plain_http: Table::new([Plain::ALL.len(), Credentials::ALL.len()]),
             open: Default::default(),
+            parked: Cell::default(),
             accept_failures: Cell::default(),
         }
     }
@@ -99,6 +101,16 @@ impl Counters {
         if let Some(cell) = self.open.get(listener.index()) {
             cell.subtract(1);
         }
+    }
+
+    /// A connection rests.
+    pub fn parked(&self) {
+        self.parked.add(1);
+    }
+
+    /// It does not any more.
+    pub fn unparked(&self) {
+        self.parked.subtract(1);
     }
 
     /// There was nothing to accept a connection with.

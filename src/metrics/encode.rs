@@ -57,6 +57,7 @@ impl Collector for Metrics {
         self.requests(to)?;
         self.upstreams(to)?;
         self.connections(to)?;
+        self.configuration(to)?;
         self.process(to)
     }
 }
@@ -273,6 +274,13 @@ impl Metrics {
                 .encode_family(&[("listener", listener.as_str())])?
                 .encode_gauge(&open)?;
         }
+        let parked: u64 = self
+            .workers
+            .iter()
+            .map(|worker| worker.parked.value())
+            .sum();
+        let help = "Open client connections that are idle and hold no buffers";
+        gauge(to, ("tlsfloor_connections_parked", help), parked)?;
         let failures: u64 = self
             .workers
             .iter()
@@ -288,33 +296,16 @@ impl Metrics {
         )
     }
 
-    fn process(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    fn configuration(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let generation = self.generation.load(Ordering::Relaxed);
-        gauge(
-            to,
-            (
-                "tlsfloor_config_generation",
-                "Configuration in force, counted from 1",
-            ),
-            generation,
-        )?;
-        gauge(
-            to,
-            (
-                "tlsfloor_config_last_reload_success",
-                "Whether the last load of the configuration succeeded",
-            ),
-            1u64,
-        )?;
+        let help = "Configuration in force, counted from 1";
+        gauge(to, ("tlsfloor_config_generation", help), generation)?;
+        let help = "Whether the last load of the configuration succeeded";
+        gauge(to, ("tlsfloor_config_last_reload_success", help), 1u64)?;
         let loaded = self.loaded.load(Ordering::Relaxed);
-        gauge(
-            to,
-            (
-                "tlsfloor_config_last_reload_success_timestamp_seconds",
-                "When a configuration was last loaded",
-            ),
-            loaded,
-        )?;
+        let help = "When a configuration was last loaded";
+        let name = "tlsfloor_config_last_reload_success_timestamp_seconds";
+        gauge(to, (name, help), loaded)?;
         let help = "When a certificate expires";
         let name = "tlsfloor_certificate_expiry_timestamp_seconds";
         let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -323,25 +314,17 @@ impl Metrics {
                 .encode_family(&[("name", certificate.as_str())])?
                 .encode_gauge(expiry)?;
         }
-        gauge(
-            to,
-            ("tlsfloor_workers", "Worker threads"),
-            u64::try_from(self.workers.len()).unwrap_or(0),
-        )?;
-        counter(
-            to,
-            (
-                "tlsfloor_panics",
-                "Bugs that ended a connection; please report them",
-            ),
-            panics::count(),
-        )?;
-        let mut family = to.encode_descriptor(
-            "tlsfloor_build_info",
-            "Which build this is",
-            None,
-            MetricType::Gauge,
-        )?;
+        Ok(())
+    }
+
+    fn process(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let workers = u64::try_from(self.workers.len()).unwrap_or(0);
+        gauge(to, ("tlsfloor_workers", "Worker threads"), workers)?;
+        let help = "Bugs that ended a connection; please report them";
+        counter(to, ("tlsfloor_panics", help), panics::count())?;
+        let name = "tlsfloor_build_info";
+        let mut family =
+            to.encode_descriptor(name, "Which build this is", None, MetricType::Gauge)?;
         family
             .encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?
             .encode_gauge(&1u64)

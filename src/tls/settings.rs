@@ -22,7 +22,7 @@ use crate::{
 
 /// Why a site cannot be set up. Nothing in a configuration leads here.
 #[derive(Debug, thiserror::Error)]
-#[error("this build of TLS does not work here")]
+#[error("TLS cannot be set up here: {0}")]
 pub(super) struct SettingsError(#[from] rustls::Error);
 
 /// rustls's settings for a site.

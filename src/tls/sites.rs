@@ -12,7 +12,7 @@ use super::{
     settings,
 };
 use crate::{
-    config::{CertificateSource, Problem, Tls, TlsHost},
+    config::{CertificateSource, Place, Problem, Tls, TlsHost},
     host::{Host, HostPattern},
     policy::{KeyKind, Policy},
     version::TlsVersion,
@@ -196,7 +196,16 @@ impl Builder {
                 certificates: certificates.to_vec(),
             })),
             Err(error) => {
-                tracing::error!(%error, cause = ?std::error::Error::source(&error));
+                let place = Place {
+                    file: Arc::default(),
+                    line: 1,
+                    column: 1,
+                    key: "tls".into(),
+                };
+                self.findings.problems.push(Problem {
+                    place,
+                    text: error.to_string(),
+                });
                 None
             }
         }

@@ -25,14 +25,14 @@ pub(crate) struct Body {
 /// What is let go at the end.
 #[derive(Debug)]
 struct UnderWay {
-    link: Link,
+    link: Box<Link>,
     attempt: Attempt,
     timer: Timer,
     waiting: bool,
 }
 
 impl Body {
-    pub(super) fn new(inner: Incoming, link: Link, attempt: Attempt, timer: Timer) -> Self {
+    pub(super) fn new(inner: Incoming, link: Box<Link>, attempt: Attempt, timer: Timer) -> Self {
         let under_way = Some(UnderWay {
             link,
             attempt,
@@ -83,7 +83,7 @@ impl Body {
 
 impl UnderWay {
     /// Ready when the next piece has been too long in coming.
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_wait(&mut self, cx: &Context<'_>) -> Poll<()> {
         if !std::mem::replace(&mut self.waiting, true) {
             self.timer.set(self.attempt.response_body_limit());
         }

@@ -20,7 +20,7 @@ pub(super) struct Buffers {
     pub body: usize,
 }
 
-pub(super) async fn connect(server: &Server, buffers: Buffers) -> Result<Link, UpstreamError> {
+pub(super) async fn connect(server: &Server, buffers: Buffers) -> Result<Box<Link>, UpstreamError> {
     let stream = open(server).await?;
     let (sender, connection) = http1::Builder::new()
         .max_header_size(buffers.head)
@@ -28,7 +28,7 @@ pub(super) async fn connect(server: &Server, buffers: Buffers) -> Result<Link, U
         .handshake::<_, RequestBody>(TokioIo::new(stream))
         .await
         .map_err(UpstreamError::Closed)?;
-    Ok(Link::new(sender, connection))
+    Ok(Box::new(Link::new(sender, connection)))
 }
 
 async fn open(server: &Server) -> Result<TcpStream, UpstreamError> {

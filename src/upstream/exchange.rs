@@ -98,7 +98,7 @@ impl Pool {
         server: &ServerPool,
         mut request: Request<RequestBody>,
         timer: &Timer,
-    ) -> Result<(Link, Response<Incoming>), UpstreamError> {
+    ) -> Result<(Box<Link>, Response<Incoming>), UpstreamError> {
         while let Some(mut link) = server.kept() {
             match exchange(&mut link, request, timer, self.timeouts.response).await {
                 Ok(response) => return Ok((link, response)),
@@ -161,7 +161,7 @@ struct Wait<'a> {
 
 impl Wait<'_> {
     /// Ready when it has been too long since anything moved.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failed> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Failed> {
         std::task::ready!(self.timer.poll(cx));
         let bytes = self.upload.as_ref().map_or(0, |upload| upload.bytes());
         if bytes > self.seen {

@@ -58,7 +58,8 @@ pub(super) struct ServerPool {
 
 #[derive(Debug)]
 struct Idle {
-    link: Link,
+    /// Boxed once, because it is moved with each request and response.
+    link: Box<Link>,
     since: Instant,
 }
 
@@ -168,7 +169,7 @@ impl Pool {
 
 impl ServerPool {
     /// The kept connection used last, if one is still alive.
-    pub(super) fn kept(&self) -> Option<Link> {
+    pub(super) fn kept(&self) -> Option<Box<Link>> {
         loop {
             let mut idle = self.idle.borrow_mut().pop()?;
             if idle.link.is_usable() {
@@ -178,7 +179,11 @@ impl ServerPool {
     }
 
     /// A fresh connection.
-    pub(super) async fn fresh(&self, timer: &Timer, limit: Ticks) -> Result<Link, UpstreamError> {
+    pub(super) async fn fresh(
+        &self,
+        timer: &Timer,
+        limit: Ticks,
+    ) -> Result<Box<Link>, UpstreamError> {
         match timer
             .limit(limit, connect::connect(&self.server, self.buffers))
             .await
@@ -189,7 +194,7 @@ impl ServerPool {
     }
 
     /// Takes a connection back after its exchange, if it can serve another.
-    pub(super) fn keep(&self, mut link: Link) {
+    pub(super) fn keep(&self, mut link: Box<Link>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.idle_most && link.is_usable() {
             idle.push(Idle {

@@ -169,41 +169,37 @@ fn a_chain_that_does_not_begin_with_its_leaf_is_mended() {
 
 #[test]
 fn each_form_of_key_is_read() {
-    let folder = Folder::new("", "");
-    let path = |name: &str| folder.0.path().join(name).to_str().unwrap().to_owned();
+    let pki = Pki::shared();
     let forms = [
-        ("ecparam -name prime256v1 -genkey -noout", "EC PRIVATE KEY"),
-        ("genrsa -traditional 2048", "RSA PRIVATE KEY"),
-        ("genrsa 2048", "PRIVATE KEY"),
+        (pki.issue(&["localhost"]), "EC PRIVATE KEY"),
+        (pki.issue_rsa(&["localhost"]), "RSA PRIVATE KEY"),
     ];
-    for (make, label) in forms {
-        let openssl = |arguments: &str| {
-            let status = std::process::Command::new("openssl")
-                .args(arguments.split(' '))
-                .stderr(std::process::Stdio::null())
-                .status();
-            status.is_ok_and(|status| status.success())
-        };
-        if !openssl(&format!("{make} -out {}", path("k.pem")))
-            && !openssl(&format!(
-                "{} -out {}",
-                make.replace(" -traditional", ""),
-                path("k.pem")
-            ))
-        {
-            eprintln!("no openssl: {label} is not tried");
-            continue;
-        }
-        assert!(openssl(&format!(
-            "req -x509 -new -key {} -out {} -days 9 -subj /CN=a",
-            path("k.pem"),
-            path("c.pem")
-        )));
-        assert!(
-            std::fs::read_to_string(path("k.pem"))
-                .unwrap()
-                .contains(label)
-        );
-        assert_eq!(folder.build(""), Ok(String::new()), "{label}");
+    for (issued, older) in forms {
+        let folder = Folder::new(issued.chain_pem(), issued.key_pem());
+        assert_eq!(folder.build(""), Ok(String::new()), "PKCS#8");
+        let pkcs8 = pem::parse(issued.key_pem()).unwrap();
+        let inner = private_key(pkcs8.contents()).to_vec();
+        folder.write("k.pem", &pem::encode(&pem::Pem::new(older, inner)));
+        assert_eq!(folder.build(""), Ok(String::new()), "{older}");
     }
+}
+
+/// The SEC1 or PKCS#1 key inside a PKCS#8 one (RFC 5208 5): a version, an algorithm, and then it.
+fn private_key(pkcs8: &[u8]) -> &[u8] {
+    let (whole, _) = content(pkcs8);
+    let (_version, rest) = content(whole);
+    let (_algorithm, rest) = content(rest);
+    content(rest).0
+}
+
+/// The content of the first DER value, and what is behind it.
+fn content(der: &[u8]) -> (&[u8], &[u8]) {
+    let long = usize::from(der[1].saturating_sub(0x80));
+    let length = match long {
+        0 => usize::from(der[1]),
+        _ => der[2..2 + long]
+            .iter()
+            .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+    };
+    der[2 + long..].split_at(length)
 }

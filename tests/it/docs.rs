@@ -27,9 +27,9 @@ fn keys(schema: &Value, path: &str, found: &mut Vec<String>) {
         };
         let is_table = property["type"] == "object" || property["items"]["type"] == "object";
         if is_table {
-            keys(property, &path, found)
+            keys(property, &path, found);
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
 }
@@ -116,6 +116,6 @@ fn the_readme_names_every_command_and_key_section() {
         assert!(readme.contains(&format!("tlsfloor {command}")), "{command}");
     }
     for section in config::schema()["properties"].as_object().unwrap().keys() {
-        assert!(readme.contains(&format!("{section}")), "{section}");
+        assert!(readme.contains(section.as_str()), "{section}");
     }
 }

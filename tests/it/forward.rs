@@ -1,17 +1,14 @@
 //! Forwarding: both protocols, bodies both ways, trailers, pooling, and upstreams that fail.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, StreamBody};
-use hyper::{
-    HeaderMap, Request, Response,
-    body::{Body as _, Frame},
+use hyper::{HeaderMap, Request, Response, body::Frame};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{
     client::{self, TlsClient, bytes, empty},
@@ -201,7 +198,7 @@ async fn an_upstream_that_never_answers_is_a_504() {
     })
     .await;
     let proxy = Proxy::with(address, |config| {
-        config.limits.response_timeout = std::time::Duration::from_millis(300);
+        config.limits.response_timeout = Duration::from_millis(300);
     });
     let answer = TlsClient::http2().get(proxy.https, "/").await;
     assert_eq!(answer.status, 504);
@@ -264,26 +261,29 @@ async fn a_length_beside_chunks_from_the_upstream_does_not_reach_the_client() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_closes_the_connection_to_the_upstream() {
-    let gone = Arc::new(AtomicBool::new(false));
-    let note = Arc::clone(&gone);
+    let (asked, closed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell_asked, tell_closed) = (Arc::clone(&asked), Arc::clone(&closed));
     let address = scripted(move |mut stream, _| {
-        let note = Arc::clone(&note);
+        let (asked, closed) = (Arc::clone(&tell_asked), Arc::clone(&tell_closed));
         async move {
             read_head(&mut stream).await;
+            asked.notify_one();
             assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
-            note.store(true, Ordering::SeqCst);
+            closed.notify_one();
         }
     })
     .await;
     let proxy = Proxy::start(address);
     for client in [TlsClient::http1(), TlsClient::http2()] {
-        gone.store(false, Ordering::SeqCst);
         let mut sender = client.open(proxy.https).await;
-        let begun = sender.begin(Request::get("/").body(empty()).unwrap());
-        let waited = tokio::time::timeout(std::time::Duration::from_millis(200), begun).await;
-        assert!(waited.is_err(), "an answer without an upstream's");
+        tokio::select! {
+            answer = sender.begin(Request::get("/").body(empty()).unwrap()) => {
+                panic!("an answer without an upstream's: {answer:?}");
+            }
+            () = soon(asked.notified()) => {}
+        }
         drop(sender);
-        eventually(|| async { gone.load(Ordering::SeqCst).then_some(()) }).await;
+        soon(closed.notified()).await;
     }
 }
 
@@ -315,7 +315,7 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
 async fn a_stalled_upload_is_ended() {
     let upstream = Upstream::text("never").await;
     let proxy = Proxy::with(upstream.address, |config| {
-        config.limits.body_timeout = std::time::Duration::from_millis(300);
+        config.limits.body_timeout = Duration::from_millis(300);
     });
     let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nabc";
     let answer = client::raw_tls(proxy.https, head.as_bytes()).await.unwrap();
@@ -350,47 +350,46 @@ async fn a_response_without_length_keeps_its_end() {
     assert_eq!(answer.version, hyper::Version::HTTP_11);
 }
 
+/// Once everything in between is full, kernel buffers and ours, the upstream has to wait.
 #[tokio::test]
-async fn a_large_download_is_read_only_as_fast_as_the_client_takes_it() {
-    let sent = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = Arc::clone(&sent);
+async fn a_download_is_read_only_as_fast_as_the_client_takes_it() {
+    const WHOLE: usize = 100_000_000;
+    let (waits, tell) = tokio::sync::watch::channel(None);
+    let waits = Arc::new(waits);
     let address = scripted(move |mut stream, _| {
-        let count = Arc::clone(&count);
+        let waits = Arc::clone(&waits);
         async move {
             read_head(&mut stream).await;
-            let head = b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n";
-            stream.write_all(head).await.unwrap();
-            let chunk = vec![b'x'; 65_536];
-            while stream.write_all(&chunk).await.is_ok() {
-                count.fetch_add(chunk.len(), Ordering::SeqCst);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {WHOLE}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let (chunk, mut sent) = (vec![b'x'; 65_536], 0);
+            while sent < WHOLE {
+                let write = stream.write(&chunk);
+                match tokio::time::timeout(Duration::from_millis(500), write).await {
+                    Ok(written) => sent += written.unwrap(),
+                    Err(_elapsed) => break,
+                }
             }
+            waits.send_replace(Some(sent));
+            std::future::pending::<()>().await;
         }
     })
     .await;
     let proxy = Proxy::start(address);
-    let mut sender = TlsClient::http2().open(proxy.https).await;
-    let mut response = sender
-        .begin(Request::get("/").body(empty()).unwrap())
-        .await
-        .unwrap();
-    let first = soon(response.body_mut().frame()).await.unwrap().unwrap();
-    assert!(first.data_ref().is_some());
-    assert!(!response.body().is_end_stream());
-    // The upstream stops once everything in between is full: kernel buffers and ours.
-    let mut before = 0;
-    let stopped = eventually(|| {
-        let now = sent.load(Ordering::SeqCst);
-        let still = now == before && now > 0;
-        before = now;
-        async move {
-            tokio::time::timeout(
-                std::time::Duration::from_millis(300),
-                std::future::pending::<()>(),
-            )
+    for client in [TlsClient::http1(), TlsClient::http2()] {
+        let mut tell = tell.clone();
+        tell.mark_unchanged();
+        let mut sender = client.open(proxy.https).await;
+        let response = sender
+            .begin(Request::get("/").body(empty()).unwrap())
             .await
-            .ok();
-            still.then_some(now)
-        }
-    });
-    assert!(stopped.await < 50_000_000);
+            .unwrap();
+        soon(tell.changed()).await.unwrap();
+        let sent = tell.borrow().unwrap();
+        assert!(
+            sent < WHOLE / 2,
+            "{sent} bytes were taken from the upstream"
+        );
+        drop(response);
+    }
 }

@@ -25,7 +25,7 @@ fn location(answer: &str) -> &str {
 async fn a_redirect_keeps_host_path_and_query() {
     let upstream = Upstream::text("never").await;
     let proxy = Proxy::with(upstream.address, |config| {
-        config.plain_http.https_port = 8443
+        config.plain_http.https_port = 8443;
     });
     let cases = [
         (
