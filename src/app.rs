@@ -156,8 +156,7 @@ impl App {
                 handed,
                 phase: self.progress.watch(),
             };
-            self.threads
-                .push(worker::start(setup).map_err(StartError::Thread)?);
+            self.threads.push(worker::start(setup).map_err(StartError::Thread)?);
         }
         Ok(())
     }
@@ -202,11 +201,7 @@ impl App {
         let drain = self.snapshot.config.drain.clone();
         let mut hurry = std::pin::pin!(hurry);
         let started = Instant::now();
-        tracing::info!(
-            event = "drain",
-            step = "not_ready",
-            open = self.loads.total()
-        );
+        tracing::info!(event = "drain", step = "not_ready", open = self.loads.total());
         self.progress.say(Readiness::Draining);
         let mut open = self.loads.total();
         let in_time = async {
@@ -238,19 +233,9 @@ impl App {
                 tracing::error!("a thread ended by a panic");
             }
         }
-        let drained = Drained {
-            ended: open.saturating_sub(cut),
-            cut,
-            took: started.elapsed(),
-        };
+        let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
         let Drained { ended, cut, took } = drained;
-        tracing::info!(
-            event = "drain",
-            step = "done",
-            ended,
-            cut,
-            seconds = took.as_secs_f64()
-        );
+        tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());
         drained
     }
 }
@@ -273,9 +258,7 @@ impl admin::Source for Inside {
     }
 
     fn config(&self) -> serde_json::Value {
-        let Snapshot {
-            generation, config, ..
-        } = &*self.snapshot;
+        let Snapshot { generation, config, .. } = &*self.snapshot;
         serde_json::json!({ "generation": generation, "config": config })
     }
 }
@@ -293,11 +276,7 @@ fn listen(config: &Config, workers: usize) -> Result<(Bound, TcpListener, Addres
     let mut open = |kind, key, addresses: &[SocketAddr]| {
         let mut real = Vec::new();
         for address in addresses.iter().copied() {
-            let failed = |source| StartError::Bind {
-                address,
-                key,
-                source,
-            };
+            let failed = |source| StartError::Bind { address, key, source };
             let sockets = sockets::bind(address, workers).map_err(failed)?;
             real.extend(sockets.first().and_then(|socket| socket.local_addr().ok()));
             for (worker, socket) in bound.iter_mut().zip(sockets) {
@@ -309,16 +288,8 @@ fn listen(config: &Config, workers: usize) -> Result<(Bound, TcpListener, Addres
     let https = open(ListenerKind::Https, "listen.https", &config.listen.https)?;
     let http = open(ListenerKind::Http, "listen.http", &config.listen.http)?;
     let address = config.listen.admin;
-    let failed = |source| StartError::Bind {
-        address,
-        key: "listen.admin",
-        source,
-    };
+    let failed = |source| StartError::Bind { address, key: "listen.admin", source };
     let admin = sockets::bind_one(address).map_err(failed)?;
-    let addresses = Addresses {
-        https,
-        http,
-        admin: admin.local_addr().map_err(failed)?,
-    };
+    let addresses = Addresses { https, http, admin: admin.local_addr().map_err(failed)? };
     Ok((bound, admin, addresses))
 }

@@ -24,19 +24,12 @@ pub(crate) async fn politely<S: Socket>(mut stream: S, timer: &Timer) {
         stream.shutdown().await?;
         drain(stream.tcp()).await
     };
-    note(
-        timer
-            .limit(Ticks::from(LINGER), shut)
-            .await
-            .unwrap_or(Ok(())),
-    );
+    note(timer.limit(Ticks::from(LINGER), shut).await.unwrap_or(Ok(())));
 }
 
 /// Says `last` and ends the connection.
 pub(crate) async fn with_word(mut stream: TcpStream, last: &[u8], timer: &Timer) {
-    let said = timer
-        .limit(Ticks::from(LINGER), stream.write_all(last))
-        .await;
+    let said = timer.limit(Ticks::from(LINGER), stream.write_all(last)).await;
     if matches!(said, Ok(Ok(()))) {
         politely(stream, timer).await;
     }

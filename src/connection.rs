@@ -86,11 +86,7 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
             End::Broken(stream) => return closing::broken(stream),
         }
         let timeouts = client.shard.view().timeouts;
-        let limit = if ahead.is_empty() {
-            timeouts.idle
-        } else {
-            timeouts.header
-        };
+        let limit = if ahead.is_empty() { timeouts.idle } else { timeouts.header };
         if park(stream.tcp(), timer, limit, &client.shard).await == Woken::Enough {
             return closing::politely(stream, timer).await;
         }
@@ -101,13 +97,7 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
 fn one_at_a_time(shard: Rc<Shard>, client: ClientAddr, tls: Option<TlsFacts>) -> Rc<Client> {
     let header = shard.view().timeouts.header;
     let activity = Activity::new(shard.timers.timer(), Some(header));
-    Rc::new(Client::new(
-        shard,
-        client,
-        tls,
-        activity,
-        Ticks::from(http::PARK_AFTER),
-    ))
+    Rc::new(Client::new(shard, client, tls, activity, Ticks::from(http::PARK_AFTER)))
 }
 
 /// HTTP/2: told to go when it has been idle for too long.

@@ -43,17 +43,10 @@ pub(crate) async fn greet(
     shard: &Rc<Shard>,
 ) -> Option<Greeted> {
     let view = shard.view();
-    let visit = Visit {
-        client,
-        shard,
-        view: &view,
-    };
+    let visit = Visit { client, shard, view: &view };
     let deadline = accepted + view.snapshot.config.limits.handshake_timeout;
     let (hello, bytes) = match timeout_at(deadline, hello::peek(&mut stream)).await {
-        Ok(Ok(Peeked {
-            outcome: Outcome::Hello(hello),
-            bytes,
-        })) => (hello, bytes),
+        Ok(Ok(Peeked { outcome: Outcome::Hello(hello), bytes })) => (hello, bytes),
         Ok(Ok(Peeked { outcome, .. })) => {
             visit.no_hello(stream, &outcome).await;
             return None;
@@ -68,11 +61,10 @@ pub(crate) async fn greet(
             None
         }
         Lane::Serve => {
-            visit
-                .shard
-                .counters
-                .hello(hello.offered(), None, LaneKind::Serve);
-            match timeout_at(deadline, tls::accept(stream, &bytes, site)).await {
+            visit.shard.counters.hello(hello.offered(), None, LaneKind::Serve);
+            match timeout_at(deadline, tls::accept(stream, &bytes, site, hello.prefers_chacha20()))
+                .await
+            {
                 Ok(accepted) => visit.welcome(*hello, accepted),
                 Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
             }
@@ -97,10 +89,7 @@ impl Visit<'_> {
             Ok(tls::Accepted { stream, session }) => {
                 self.shard.counters.handshake(&session);
                 let ja4 = hello.ja4();
-                Some(Greeted {
-                    stream,
-                    facts: TlsFacts::new(session, hello.sni, ja4),
-                })
+                Some(Greeted { stream, facts: TlsFacts::new(session, hello.sni, ja4) })
             }
             Err(error) => {
                 tracing::debug!(client = %self.client.ip, %error, "handshake failed");
@@ -153,13 +142,7 @@ impl Visit<'_> {
     }
 
     fn record(&self, hello: Option<&Hello>, reason: Reason, detail: Option<&str>) {
-        Refusal {
-            client: self.client,
-            hello,
-            reason,
-            detail,
-        }
-        .record(self.shard, self.view);
+        Refusal { client: self.client, hello, reason, detail }.record(self.shard, self.view);
     }
 }
 

@@ -17,10 +17,7 @@ impl Host {
     /// # Errors
     /// `HostError` where the text is empty, longer than 253 bytes, or has a byte that no name has.
     pub fn parse(text: &str) -> Result<Self, HostError> {
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|t| t.strip_suffix(']'))
-            .unwrap_or(text);
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
         if let Ok(address) = bare.parse::<IpAddr>() {
             return Ok(Self(address.to_string().into()));
         }
@@ -74,9 +71,7 @@ fn is_label(label: &str) -> bool {
         && bytes.len() <= 63
         && bytes.first() != Some(&b'-')
         && bytes.last() != Some(&b'-')
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// What a configured host covers: one name, every name one label below a suffix, or everything.
@@ -129,15 +124,11 @@ mod tests {
 
     #[test]
     fn names_are_folded_and_bad_bytes_refused() {
-        assert_eq!(
-            Host::parse("API.Example.com.").unwrap().as_str(),
-            "api.example.com"
-        );
+        assert_eq!(Host::parse("API.Example.com.").unwrap().as_str(), "api.example.com");
         assert_eq!(Host::parse("[::1]").unwrap().as_str(), "::1");
         let long = "a".repeat(64);
-        for bad in [
-            "", ".", "a..b", "-a", "a-", "a b", "a/b", "a\r\nb", "ü", "a:80", "[a]", &long,
-        ] {
+        for bad in ["", ".", "a..b", "-a", "a-", "a b", "a/b", "a\r\nb", "ü", "a:80", "[a]", &long]
+        {
             assert!(Host::parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -145,10 +136,7 @@ mod tests {
     #[test]
     fn patterns() {
         assert_eq!(HostPattern::parse("*").unwrap(), HostPattern::Any);
-        assert_eq!(
-            HostPattern::parse("*.A.com").unwrap().to_string(),
-            "*.a.com"
-        );
+        assert_eq!(HostPattern::parse("*.A.com").unwrap().to_string(), "*.a.com");
         for bad in ["*.", "*a.com", "a.*.com", "*.10.0.0.1"] {
             assert!(HostPattern::parse(bad).is_err(), "{bad:?}");
         }

@@ -44,10 +44,7 @@ pub(crate) struct PeerAddr {
 
 impl From<std::net::SocketAddr> for PeerAddr {
     fn from(address: std::net::SocketAddr) -> Self {
-        Self {
-            ip: address.ip().to_canonical(),
-            port: address.port(),
-        }
+        Self { ip: address.ip().to_canonical(), port: address.port() }
     }
 }
 
@@ -63,10 +60,7 @@ pub(crate) struct ClientAddr {
 
 impl From<PeerAddr> for ClientAddr {
     fn from(peer: PeerAddr) -> Self {
-        Self {
-            ip: peer.ip,
-            port: peer.port,
-        }
+        Self { ip: peer.ip, port: peer.port }
     }
 }
 
@@ -161,11 +155,7 @@ impl Activity {
         if bytes == 0 {
             return;
         }
-        self.read.set(
-            self.read
-                .get()
-                .wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX)),
-        );
+        self.read.set(self.read.get().wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX)));
         if let Some(limit) = self.header_timeout
             && self.phase.get() == Phase::Idle
         {
@@ -198,11 +188,7 @@ pub(crate) struct Metered<S> {
 impl<S> Metered<S> {
     /// `ahead` is read before anything from `inner`.
     pub(crate) fn new(inner: S, ahead: Bytes, activity: Rc<Activity>) -> Self {
-        Self {
-            inner,
-            ahead,
-            activity,
-        }
+        Self { inner, ahead, activity }
     }
 
     /// The stream, and what of `ahead` was not read.
@@ -227,8 +213,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
                 self.ahead = Bytes::new();
             }
         }
-        self.activity
-            .has_read(buffer.filled().len().saturating_sub(before));
+        self.activity.has_read(buffer.filled().len().saturating_sub(before));
         Poll::Ready(Ok(()))
     }
 }

@@ -70,13 +70,7 @@ mod tests {
     fn every_member_is_at_its_index<L: Label + PartialEq>() {
         for (index, member) in L::ALL.iter().enumerate() {
             assert_eq!(member.index(), index);
-            assert!(
-                L::ALL
-                    .iter()
-                    .filter(|other| other.as_str() == member.as_str())
-                    .count()
-                    == 1
-            );
+            assert!(L::ALL.iter().filter(|other| other.as_str() == member.as_str()).count() == 1);
         }
     }
 

@@ -58,22 +58,14 @@ impl Peers {
     pub(crate) fn new(loads: Loads) -> (Self, Vec<mpsc::Receiver<Handed>>) {
         let (doors, receivers): (Vec<_>, Vec<_>) =
             (0..loads.workers()).map(|_| mpsc::channel(HANDED)).unzip();
-        (
-            Self {
-                loads,
-                doors: doors.into(),
-            },
-            receivers,
-        )
+        (Self { loads, doors: doors.into() }, receivers)
     }
 
     /// Whom worker `index` should hand a socket to, if it is crowded.
     fn less_crowded(&self, index: usize) -> Option<&mpsc::Sender<Handed>> {
         let (least, load) = self.loads.least()?;
         let crowded = load.saturating_add(load / 4).saturating_add(CROWD);
-        (self.loads.of(index) > crowded)
-            .then(|| self.doors.get(least))
-            .flatten()
+        (self.loads.of(index) > crowded).then(|| self.doors.get(least)).flatten()
     }
 }
 
@@ -106,23 +98,9 @@ pub(crate) async fn accept(
 
 /// Serves sockets that other workers hand over.
 pub(crate) async fn receive(mut handed: mpsc::Receiver<Handed>, shard: Rc<Shard>) {
-    while let Some(Handed {
-        stream,
-        peer,
-        listener,
-        at,
-    }) = handed.recv().await
-    {
+    while let Some(Handed { stream, peer, listener, at }) = handed.recv().await {
         match TcpStream::from_std(stream) {
-            Ok(stream) => start(
-                Arrival {
-                    stream,
-                    peer,
-                    listener,
-                    at,
-                },
-                &shard,
-            ),
+            Ok(stream) => start(Arrival { stream, peer, listener, at }, &shard),
             Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
         }
     }
@@ -137,12 +115,8 @@ fn take(
 ) -> bool {
     match accepted {
         Ok((stream, address)) => {
-            let arrival = Arrival {
-                stream,
-                peer: PeerAddr::from(address),
-                listener,
-                at: Instant::now(),
-            };
+            let arrival =
+                Arrival { stream, peer: PeerAddr::from(address), listener, at: Instant::now() };
             place(arrival, shard, peers);
             true
         }
@@ -163,19 +137,9 @@ fn place(arrival: Arrival, shard: &Rc<Shard>, peers: &Peers) {
     let Ok(permit) = door.try_reserve() else {
         return start(arrival, shard);
     };
-    let Arrival {
-        stream,
-        peer,
-        listener,
-        at,
-    } = arrival;
+    let Arrival { stream, peer, listener, at } = arrival;
     match stream.into_std() {
-        Ok(stream) => permit.send(Handed {
-            stream,
-            peer,
-            listener,
-            at,
-        }),
+        Ok(stream) => permit.send(Handed { stream, peer, listener, at }),
         Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
     }
 }

@@ -26,10 +26,5 @@ fn note(info: &PanicHookInfo<'_>) {
     PANICS.fetch_add(1, Ordering::Relaxed);
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let said = info.payload_as_str().unwrap_or("no text");
-    tracing::error!(
-        event = "panic",
-        place,
-        said,
-        "a bug in tlsfloor; please report it"
-    );
+    tracing::error!(event = "panic", place, said, "a bug in tlsfloor; please report it");
 }

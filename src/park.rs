@@ -30,11 +30,7 @@ pub(crate) async fn park(stream: &TcpStream, timer: &Timer, limit: Ticks, shard:
             return Poll::Ready(Woken::Readable);
         }
         let expired = timer.poll(cx).is_ready();
-        if expired || shard.is_draining() {
-            Poll::Ready(Woken::Enough)
-        } else {
-            Poll::Pending
-        }
+        if expired || shard.is_draining() { Poll::Ready(Woken::Enough) } else { Poll::Pending }
     })
     .await
 }

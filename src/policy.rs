@@ -140,10 +140,7 @@ pub fn judge(policy: &Policy, hello: &Hello) -> Verdict {
     }
     let served = &policy.served;
     let shared = |auth_of: KeyKind| {
-        let mut suites = served
-            .suites
-            .iter()
-            .filter(|suite| suite.version == version);
+        let mut suites = served.suites.iter().filter(|suite| suite.version == version);
         suites.any(|suite| auth_of.serves(suite.auth) && hello.suites.contains(&suite.number))
     };
     if !served.keys.iter().any(|key| shared(*key)) {
@@ -153,11 +150,7 @@ pub fn judge(policy: &Policy, hello: &Hello) -> Verdict {
         return fail(Reason::Group, Alert::HandshakeFailure);
     }
     let schemes = hello.signature_schemes.as_deref().unwrap_or_default();
-    let signs = |key: KeyKind| {
-        key.schemes(version)
-            .iter()
-            .any(|scheme| schemes.contains(scheme))
-    };
+    let signs = |key: KeyKind| key.schemes(version).iter().any(|scheme| schemes.contains(scheme));
     if served.keys.iter().any(|key| shared(*key) && signs(*key)) {
         Verdict::Pass
     } else {
@@ -188,10 +181,9 @@ fn shares_group(served: &Served, hello: &Hello, version: TlsVersion) -> bool {
     served.groups.iter().any(usable)
         && match version {
             TlsVersion::Tls13 => hello.key_shares.is_some(),
-            TlsVersion::Tls12 => hello
-                .point_formats
-                .as_ref()
-                .is_none_or(|formats| formats.contains(&UNCOMPRESSED)),
+            TlsVersion::Tls12 => {
+                hello.point_formats.as_ref().is_none_or(|formats| formats.contains(&UNCOMPRESSED))
+            }
         }
 }
 
@@ -210,26 +202,14 @@ mod tests {
     };
 
     fn policy(minimum: TlsVersion, keys: &[KeyKind]) -> Policy {
-        let suite = |number, version, auth| Suite {
-            number,
-            version,
-            auth,
-        };
+        let suite = |number, version, auth| Suite { number, version, auth };
         let (tls12, tls13) = (TlsVersion::Tls12, TlsVersion::Tls13);
-        let mut suites: Vec<_> = [0x1301, 0x1302, 0x1303]
-            .map(|n| suite(n, tls13, Auth::Any))
-            .into();
+        let mut suites: Vec<_> =
+            [0x1301, 0x1302, 0x1303].map(|n| suite(n, tls13, Auth::Any)).into();
         suites.extend([0xc02b, 0xc02c, 0xcca9].map(|n| suite(n, tls12, Auth::Ecdsa)));
         suites.extend([0xc02f, 0xc030, 0xcca8].map(|n| suite(n, tls12, Auth::Rsa)));
         let groups = vec![0x11ec, 0x1d, 0x17, 0x18];
-        Policy {
-            minimum,
-            served: Served {
-                suites,
-                groups,
-                keys: keys.to_vec(),
-            },
-        }
+        Policy { minimum, served: Served { suites, groups, keys: keys.to_vec() } }
     }
 
     fn hello(bytes: &[u8]) -> Hello {
@@ -251,18 +231,8 @@ mod tests {
         for family in samples::families() {
             let hello = hello(&family.bytes);
             let with = |keys: &[KeyKind]| word(judge(&policy(TlsVersion::Tls12, keys), &hello));
-            assert_eq!(
-                with(&[KeyKind::Rsa]),
-                family.rsa,
-                "{} with RSA",
-                family.name
-            );
-            assert_eq!(
-                with(&[KeyKind::P256]),
-                family.ecdsa,
-                "{} with ECDSA",
-                family.name
-            );
+            assert_eq!(with(&[KeyKind::Rsa]), family.rsa, "{} with RSA", family.name);
+            assert_eq!(with(&[KeyKind::P256]), family.ecdsa, "{} with ECDSA", family.name);
             let both = with(&[KeyKind::P256, KeyKind::Rsa]);
             let either = family.rsa == "pass" || family.ecdsa == "pass";
             assert_eq!(both == "pass", either, "{} with both: {both}", family.name);
@@ -272,15 +242,9 @@ mod tests {
     #[test]
     fn a_floor_of_1_3_fails_whoever_offers_less() {
         for family in samples::families() {
-            let verdict = judge(
-                &policy(TlsVersion::Tls13, &[KeyKind::P256]),
-                &hello(&family.bytes),
-            );
-            let expected = if family.offered == "1.3" {
-                "pass"
-            } else {
-                "version"
-            };
+            let verdict =
+                judge(&policy(TlsVersion::Tls13, &[KeyKind::P256]), &hello(&family.bytes));
+            let expected = if family.offered == "1.3" { "pass" } else { "version" };
             assert_eq!(word(verdict), expected, "{}", family.name);
         }
     }
@@ -288,10 +252,7 @@ mod tests {
     #[test]
     fn each_reason_has_its_alert() {
         for family in samples::families() {
-            let failed = judge(
-                &policy(TlsVersion::Tls12, &[KeyKind::P256]),
-                &hello(&family.bytes),
-            );
+            let failed = judge(&policy(TlsVersion::Tls12, &[KeyKind::P256]), &hello(&family.bytes));
             let Verdict::Fail(failure) = failed else {
                 continue;
             };
@@ -309,19 +270,11 @@ mod tests {
     #[test]
     fn a_fallback_is_told_below_the_floor_too_and_never_to_who_offers_our_best() {
         let judged = |hello: samples::Hello| {
-            judge(
-                &policy(TlsVersion::Tls12, &[KeyKind::P256]),
-                &self::hello(&hello.bytes()),
-            )
+            judge(&policy(TlsVersion::Tls12, &[KeyKind::P256]), &self::hello(&hello.bytes()))
         };
         let old = judged(samples::Hello::new(0x0301, 0x0301, "002f 5600"));
-        let Verdict::Fail(failure) = old else {
-            panic!("{old:?}")
-        };
-        assert_eq!(
-            (failure.reason, failure.alert.number()),
-            (Reason::Version, 86)
-        );
+        let Verdict::Fail(failure) = old else { panic!("{old:?}") };
+        assert_eq!((failure.reason, failure.alert.number()), (Reason::Version, 86));
         let best = "groups=001d signatures=0403 versions=0304,0303 shares=001d";
         let best = samples::Hello::new(0x0301, 0x0303, "1301 5600").extensions(best);
         assert_eq!(judged(best), Verdict::Pass);
@@ -331,10 +284,7 @@ mod tests {
     fn a_hybrid_group_alone_does_not_make_a_tls_1_2_handshake() {
         let only = samples::Hello::new(0x0301, 0x0303, "c02b");
         let only = only.extensions("groups=11ec signatures=0403");
-        let verdict = judge(
-            &policy(TlsVersion::Tls12, &[KeyKind::P256]),
-            &hello(&only.bytes()),
-        );
+        let verdict = judge(&policy(TlsVersion::Tls12, &[KeyKind::P256]), &hello(&only.bytes()));
         assert_eq!(word(verdict), "group");
     }
 }

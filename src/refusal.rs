@@ -31,9 +31,7 @@ impl Refusal<'_> {
     /// Counts it and writes its line, unless this client had enough lines for now.
     pub(crate) fn record(&self, shard: &Shard, view: &View) {
         let offered = self.hello.map_or(Offered::None, Hello::offered);
-        shard
-            .counters
-            .hello(offered, Some(self.reason), LaneKind::Refuse);
+        shard.counters.hello(offered, Some(self.reason), LaneKind::Refuse);
         let Some(suppressed) = shard.refusals.admit(self.client.ip, Instant::now()) else {
             return;
         };

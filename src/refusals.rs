@@ -41,10 +41,7 @@ impl RefusalLog {
     /// `per_minute` lines for each client; 0 is no limit.
     #[must_use]
     pub(crate) fn new(per_minute: u32) -> Self {
-        Self {
-            per_minute,
-            rows: Mutex::default(),
-        }
+        Self { per_minute, rows: Mutex::default() }
     }
 
     /// Whether to write a line about `client`, and how many were left out since its last one.
@@ -55,11 +52,7 @@ impl RefusalLog {
         // A row is changed in one step, so a panic elsewhere leaves the table whole.
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let key = place(&mut rows, Key::Client(network(client)), now);
-        let row = rows.entry(key).or_insert(Row {
-            since: now,
-            lines: 0,
-            suppressed: 0,
-        });
+        let row = rows.entry(key).or_insert(Row { since: now, lines: 0, suppressed: 0 });
         if now.duration_since(row.since) >= WINDOW {
             (row.since, row.lines) = (now, 0);
         }
@@ -141,9 +134,7 @@ mod tests {
         let log = RefusalLog::new(3);
         let now = Instant::now();
         let clients = |n: u32| IpAddr::V4(Ipv4Addr::from_bits(n));
-        let lines = (0..100_000)
-            .filter(|n| log.admit(clients(*n), now).is_some())
-            .count();
+        let lines = (0..100_000).filter(|n| log.admit(clients(*n), now).is_some()).count();
         assert_eq!(lines, ROWS + 3);
         assert!(log.rows.lock().unwrap().len() <= ROWS + 1);
         // A minute later there is room again, and nothing that was left out is forgotten.

@@ -24,10 +24,7 @@ impl Default for RequestIds {
             }
             u64::from_le_bytes(bytes)
         };
-        Self {
-            seed: random(),
-            count: Cell::new(random()),
-        }
+        Self { seed: random(), count: Cell::new(random()) }
     }
 }
 
@@ -42,10 +39,7 @@ impl RequestIds {
         for (at, digit) in text.iter_mut().enumerate() {
             let half = if at < 16 { high } else { low };
             let nibble = (half >> (60 - 4 * (at % 16))) & 0xf;
-            *digit = HEX
-                .get(usize::try_from(nibble).unwrap_or(0))
-                .copied()
-                .unwrap_or(b'0');
+            *digit = HEX.get(usize::try_from(nibble).unwrap_or(0)).copied().unwrap_or(b'0');
         }
         HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
     }

@@ -33,16 +33,10 @@ impl Router {
     pub fn new(routes: &[Route]) -> Self {
         let mut router = Self::default();
         for (index, route) in routes.iter().enumerate() {
-            let prefix = Prefix {
-                path: route.path.as_str().into(),
-                route: index,
-            };
+            let prefix = Prefix { path: route.path.as_str().into(), route: index };
             router.paths(&route.host).push(prefix);
         }
-        let tables = router
-            .exact
-            .values_mut()
-            .chain(router.wildcard.values_mut());
+        let tables = router.exact.values_mut().chain(router.wildcard.values_mut());
         for paths in tables.chain([&mut router.any]) {
             paths.sort_by_key(|prefix| std::cmp::Reverse(prefix.path.len()));
         }
@@ -67,9 +61,7 @@ impl Router {
         let mut buffer = [0; LONGEST_NAME];
         let host = lower(host, &mut buffer)?;
         let exact = self.exact.get(host).and_then(|paths| longest(paths, path));
-        exact
-            .or_else(|| self.wildcard(host, path))
-            .or_else(|| longest(&self.any, path))
+        exact.or_else(|| self.wildcard(host, path)).or_else(|| longest(&self.any, path))
     }
 
     fn wildcard(&self, host: &str, path: &str) -> Option<usize> {
@@ -80,10 +72,7 @@ impl Router {
 
 /// The first in a list sorted by falling length.
 fn longest(paths: &[Prefix], path: &str) -> Option<usize> {
-    paths
-        .iter()
-        .find(|prefix| path.starts_with(&*prefix.path))
-        .map(|prefix| prefix.route)
+    paths.iter().find(|prefix| path.starts_with(&*prefix.path)).map(|prefix| prefix.route)
 }
 
 fn lower<'a>(host: &str, buffer: &'a mut [u8; LONGEST_NAME]) -> Option<&'a str> {
@@ -105,12 +94,7 @@ mod tests {
     };
 
     fn router(routes: &[(&str, &str)]) -> Router {
-        let place = Place {
-            file: Arc::default(),
-            line: 1,
-            column: 1,
-            key: String::new(),
-        };
+        let place = Place { file: Arc::default(), line: 1, column: 1, key: String::new() };
         let route = |(index, (host, path)): (usize, &(&str, &str))| Route {
             host: HostPattern::parse(host).unwrap(),
             path: (*path).into(),

@@ -60,9 +60,7 @@ impl Loads {
     /// Connections of worker `index`.
     #[must_use]
     pub(crate) fn of(&self, index: usize) -> usize {
-        self.0
-            .get(index)
-            .map_or(0, |cell| cell.load(Ordering::Relaxed))
+        self.0.get(index).map_or(0, |cell| cell.load(Ordering::Relaxed))
     }
 
     /// The least loaded worker and its connections.
@@ -169,10 +167,7 @@ impl Shard {
     pub(crate) fn enter(self: &Rc<Self>, listener: ListenerKind) -> Open {
         self.loads.set(self.index, self.open().saturating_add(1));
         self.counters.connection_opened(listener);
-        Open {
-            shard: Rc::clone(self),
-            listener,
-        }
+        Open { shard: Rc::clone(self), listener }
     }
 }
 
@@ -185,9 +180,7 @@ pub(crate) struct Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.shard
-            .loads
-            .set(self.shard.index, self.shard.open().saturating_sub(1));
+        self.shard.loads.set(self.shard.index, self.shard.open().saturating_sub(1));
         self.shard.counters.connection_closed(self.listener);
     }
 }
@@ -207,10 +200,6 @@ impl View {
         };
         let pools = with_metrics.map(pool).collect();
         let timeouts = Timeouts::new(&config.limits);
-        Self {
-            snapshot,
-            pools,
-            timeouts,
-        }
+        Self { snapshot, pools, timeouts }
     }
 }

@@ -20,10 +20,7 @@ impl Signals {
     /// Where the system does not let us listen.
     pub(crate) fn listen() -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self {
-            terminate,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Waits for the next of them and says its name.

@@ -59,17 +59,9 @@ impl Snapshot {
         let snapshot = Self {
             generation,
             router: Router::new(&config.routes),
-            routes: config
-                .routes
-                .iter()
-                .map(|route| metrics.route(&label(route)))
-                .collect(),
+            routes: config.routes.iter().map(|route| metrics.route(&label(route))).collect(),
             no_route: metrics.route("none"),
-            upstreams: config
-                .upstreams
-                .iter()
-                .map(|up| metrics.upstream(&up.name))
-                .collect(),
+            upstreams: config.upstreams.iter().map(|up| metrics.upstream(&up.name)).collect(),
             hsts: hsts(&config.hsts),
             sites,
             config,
@@ -96,22 +88,14 @@ fn uncovered(routes: &[Route], sites: &Sites) -> Vec<Problem> {
 /// RFC 6797 6.1.
 fn hsts(hsts: &Hsts) -> Option<HeaderValue> {
     let seconds = hsts.max_age.as_secs();
-    let sub_domains = if hsts.include_subdomains {
-        "; includeSubDomains"
-    } else {
-        ""
-    };
+    let sub_domains = if hsts.include_subdomains { "; includeSubDomains" } else { "" };
     let preload = if hsts.preload { "; preload" } else { "" };
     let value = format!("max-age={seconds}{sub_domains}{preload}");
-    (seconds > 0)
-        .then(|| HeaderValue::try_from(value).ok())
-        .flatten()
+    (seconds > 0).then(|| HeaderValue::try_from(value).ok()).flatten()
 }
 
 /// Seconds since 1970, for comparing with a certificate's dates.
 fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -56,11 +56,7 @@ fn shared(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn open(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // Both 0.0.0.0 and [::] may be listed for one port.
         socket.set_only_v6(true)?;
@@ -85,14 +81,8 @@ mod tests {
     #[test]
     fn all_sockets_of_an_address_share_its_port() {
         let sockets = bind(ANY, 3).unwrap();
-        let ports: Vec<_> = sockets
-            .iter()
-            .map(|s| s.local_addr().unwrap().port())
-            .collect();
-        assert!(
-            ports.iter().all(|port| *port == ports[0] && *port != 0),
-            "{ports:?}"
-        );
+        let ports: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap().port()).collect();
+        assert!(ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
     }
 
     #[test]

@@ -49,10 +49,8 @@ pub struct Telemetry {
 /// # Errors
 /// A level that cannot be understood, or a second call in one process.
 pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(QUEUE)
-        .finish(stdout());
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE).finish(stdout());
     let (filter, level) = reload::Layer::new(filter(&log.level)?);
     let dropped = writer.error_counter();
     let lines = lines(log.format, writer);
@@ -61,11 +59,7 @@ pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
         .with(lines)
         .try_init()
         .map_err(TelemetryError::Twice)?;
-    Ok(Telemetry {
-        level,
-        dropped,
-        _writer: guard,
-    })
+    Ok(Telemetry { level, dropped, _writer: guard })
 }
 
 impl Telemetry {
@@ -74,9 +68,7 @@ impl Telemetry {
     /// # Errors
     /// A level that cannot be understood.
     pub fn set_level(&self, level: &str) -> Result<(), TelemetryError> {
-        self.level
-            .reload(filter(level)?)
-            .map_err(TelemetryError::Reload)
+        self.level.reload(filter(level)?).map_err(TelemetryError::Reload)
     }
 
     /// Lines that found the queue full.
@@ -95,9 +87,7 @@ pub fn check(level: &str) -> Result<(), TelemetryError> {
 }
 
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::builder()
-        .parse(level)
-        .map_err(TelemetryError::Level)
+    EnvFilter::builder().parse(level).map_err(TelemetryError::Level)
 }
 
 type Lines = Box<
@@ -109,12 +99,9 @@ type Lines = Box<
 fn lines(format: LogFormat, writer: NonBlocking) -> Lines {
     let layer = fmt::layer().with_writer(writer).with_target(false);
     match format {
-        LogFormat::Json => layer
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .boxed(),
+        LogFormat::Json => {
+            layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        }
         LogFormat::Text => layer.with_ansi(stdout().is_terminal()).boxed(),
     }
 }

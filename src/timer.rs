@@ -34,11 +34,19 @@ impl Ticks {
     /// a timer may be late by a tick and is never early.
     #[must_use]
     pub(crate) fn from(duration: Duration) -> Self {
-        let ticks = duration
-            .as_millis()
-            .div_ceil(TICK.as_millis())
-            .saturating_add(1);
+        let ticks = duration.as_millis().div_ceil(TICK.as_millis()).saturating_add(1);
         Self(u32::try_from(ticks).unwrap_or(NEVER - 1))
+    }
+}
+
+/// A tick, for comparing with a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u32);
+
+impl Moment {
+    /// Whether `wait` has passed since `earlier`.
+    pub(crate) fn is_after(self, earlier: Self, wait: Ticks) -> bool {
+        self.0.saturating_sub(earlier.0) >= wait.0
     }
 }
 
@@ -81,26 +89,23 @@ impl Timers {
             self.0.now.set(self.0.clock());
             self.0.first.notify_one();
         }
-        let key = slots.insert(Slot {
-            due: NEVER,
-            waker: None,
-        });
-        Timer {
-            table: Rc::clone(&self.0),
-            key,
+        let key = slots.insert(Slot { due: NEVER, waker: None });
+        Timer { table: Rc::clone(&self.0), key }
+    }
+
+    /// The running tick.
+    pub(crate) fn now(&self) -> Moment {
+        if self.0.slots.borrow().is_empty() {
+            self.0.now.set(self.0.clock());
         }
+        Moment(self.0.now.get())
     }
 
     /// Wakes every task that waits on a timer, whether its time has come or not: the worker's
     /// state changed (it drains), and each task looks at that itself.
     pub(crate) fn wake_all(&self) {
-        let wakers: Vec<Waker> = self
-            .0
-            .slots
-            .borrow()
-            .iter()
-            .filter_map(|(_, slot)| slot.waker.clone())
-            .collect();
+        let wakers: Vec<Waker> =
+            self.0.slots.borrow().iter().filter_map(|(_, slot)| slot.waker.clone()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -229,10 +234,7 @@ mod tests {
                 timer.set(Ticks::from(wait));
                 poll_fn(|cx| timer.poll(cx)).await;
                 let took = start.elapsed();
-                assert!(
-                    took >= wait && took <= wait + 3 * super::TICK,
-                    "{wait:?} took {took:?}"
-                );
+                assert!(took >= wait && took <= wait + 3 * super::TICK, "{wait:?} took {took:?}");
             }
         })
         .await;

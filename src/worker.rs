@@ -61,17 +61,14 @@ pub(crate) fn start(setup: Setup) -> io::Result<JoinHandle<()>> {
     let (ready, is_ready) = std::sync::mpsc::channel();
     let name = format!("worker-{}", setup.index);
     let handle = thread::Builder::new().name(name).spawn(move || {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default());
+        let runtime =
+            Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => runtime.block_on(run(setup, ready)),
             Err(error) => report(&ready, Err(error)),
         }
     })?;
-    is_ready
-        .recv()
-        .unwrap_or_else(|_gone| Err(io::ErrorKind::Other.into()))?;
+    is_ready.recv().unwrap_or_else(|_gone| Err(io::ErrorKind::Other.into()))?;
     Ok(handle)
 }
 
@@ -82,17 +79,8 @@ fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()
 }
 
 async fn run(setup: Setup, ready: std::sync::mpsc::Sender<io::Result<()>>) {
-    let Setup {
-        index,
-        listeners,
-        snapshot,
-        counters,
-        refusals,
-        loads,
-        peers,
-        handed,
-        mut phase,
-    } = setup;
+    let Setup { index, listeners, snapshot, counters, refusals, loads, peers, handed, mut phase } =
+        setup;
     let shard = Rc::new(Shard::new(index, snapshot, counters, refusals, loads));
     let mut accepting = tokio::task::JoinSet::new();
     for (kind, listener) in listeners {

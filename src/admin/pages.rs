@@ -28,9 +28,7 @@ pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Page {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let detail = "this page can be read only";
         let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, detail);
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
     match request.uri().path() {
@@ -39,11 +37,7 @@ pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Page {
         "/readyz" => {
             let readiness = source.readiness();
             let ready = readiness == Readiness::Ready;
-            let status = if ready {
-                StatusCode::OK
-            } else {
-                StatusCode::SERVICE_UNAVAILABLE
-            };
+            let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             page(status, TEXT, format!("{readiness}\n"))
         }
         "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, source.metrics()),

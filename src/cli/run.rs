@@ -56,8 +56,5 @@ pub(super) fn serve(
 }
 
 fn runtime() -> Result<Runtime, Failure> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::Runtime)
+    Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)
 }

@@ -30,19 +30,14 @@ pub(super) fn start() -> io::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let runtime = || {
-        Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default())
-    };
-    thread::Builder::new()
-        .name("sample-api".into())
-        .spawn(move || {
-            let served = runtime().and_then(|runtime| runtime.block_on(serve(listener)));
-            if let Err(error) = served {
-                tracing::error!(%error, "the sample API is gone");
-            }
-        })?;
+    let runtime =
+        || Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    thread::Builder::new().name("sample-api".into()).spawn(move || {
+        let served = runtime().and_then(|runtime| runtime.block_on(serve(listener)));
+        if let Err(error) = served {
+            tracing::error!(%error, "the sample API is gone");
+        }
+    })?;
     Ok(address)
 }
 
@@ -56,9 +51,7 @@ async fn serve(listener: std::net::TcpListener) -> io::Result<()> {
 
 async fn connection(stream: TcpStream) {
     let service = service_fn(async |request| Ok::<_, Infallible>(answer(&request)));
-    if let Err(error) = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await
+    if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
     {
         tracing::debug!(%error, "sample API");
     }
@@ -67,10 +60,7 @@ async fn connection(stream: TcpStream) {
 fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let field = |name: HeaderName| {
         let value = request.headers().get(name);
-        value
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned()
+        value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
     let seen = serde_json::json!({
         "message": "hello from the sample API",
@@ -85,8 +75,6 @@ fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
         "tls_ja4": field(HeaderName::from_static("x-tls-ja4")),
     });
     let mut response = Response::new(Full::from(format!("{seen:#}\n")));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

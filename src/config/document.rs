@@ -25,11 +25,7 @@ pub(super) struct Document<'a> {
 
 impl<'a> Document<'a> {
     pub(super) fn new(text: &'a str, file: &Path) -> Self {
-        Self {
-            text,
-            file: Arc::new(file.to_owned()),
-            problems: Vec::new(),
-        }
+        Self { text, file: Arc::new(file.to_owned()), problems: Vec::new() }
     }
 
     /// The folder where relative paths begin.
@@ -41,22 +37,14 @@ impl<'a> Document<'a> {
     pub(super) fn read(&mut self) -> raw::Config {
         let (mut table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
-            self.report(
-                error.span().unwrap_or_default(),
-                "",
-                error.message().to_owned(),
-            );
+            self.report(error.span().unwrap_or_default(), "", error.message().to_owned());
         }
         self.table(table.get_mut(), &schema(), "");
         match raw::Config::deserialize(Deserializer::from(table)) {
             Ok(raw) => raw,
             Err(error) => {
                 // Only what a schema cannot say, such as an integer beyond 64 bits.
-                self.report(
-                    error.span().unwrap_or_default(),
-                    "",
-                    error.message().to_owned(),
-                );
+                self.report(error.span().unwrap_or_default(), "", error.message().to_owned());
                 raw::Config::default()
             }
         }
@@ -94,19 +82,8 @@ impl<'a> Document<'a> {
     pub(super) fn place(&self, span: Range<usize>, key: &str) -> Place {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before
-            .rsplit('\n')
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .count()
-            + 1;
-        Place {
-            file: Arc::clone(&self.file),
-            line,
-            column,
-            key: key.to_owned(),
-        }
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Place { file: Arc::clone(&self.file), line, column, key: key.to_owned() }
     }
 
     fn table(&mut self, table: &mut DeTable<'_>, schema: &Schema, key: &str) {
@@ -136,10 +113,7 @@ impl<'a> Document<'a> {
     /// Whether the value has the shape; what is wrong inside it is struck there.
     fn value(&mut self, value: &mut Spanned<DeValue<'_>>, schema: &Schema, key: &str) -> bool {
         let span = value.span();
-        let expected = schema
-            .get("type")
-            .and_then(Schema::as_str)
-            .unwrap_or_default();
+        let expected = schema.get("type").and_then(Schema::as_str).unwrap_or_default();
         match (value.get_mut(), expected) {
             (DeValue::Table(table), "object") => {
                 self.table(table, schema, key);
@@ -147,12 +121,9 @@ impl<'a> Document<'a> {
             }
             (DeValue::Array(values), "array") => {
                 let items = schema.get("items").unwrap_or(&Schema::Null);
-                let all = std::mem::replace(values, DeArray::new())
-                    .into_iter()
-                    .enumerate();
+                let all = std::mem::replace(values, DeArray::new()).into_iter().enumerate();
                 let right = all.filter_map(|(index, mut value)| {
-                    self.value(&mut value, items, &format!("{key}[{index}]"))
-                        .then_some(value)
+                    self.value(&mut value, items, &format!("{key}[{index}]")).then_some(value)
                 });
                 *values = right.collect();
                 true
@@ -162,11 +133,7 @@ impl<'a> Document<'a> {
             | (DeValue::Boolean(_), "boolean") => true,
             (found, expected) => {
                 let found = self.shown(found, &span);
-                self.report(
-                    span,
-                    key,
-                    format!("found {found}, expected {}", article(expected)),
-                );
+                self.report(span, key, format!("found {found}, expected {}", article(expected)));
                 false
             }
         }
@@ -185,11 +152,7 @@ impl<'a> Document<'a> {
 }
 
 fn join(key: &str, name: &str) -> String {
-    if key.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{key}.{name}")
-    }
+    if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
 }
 
 fn article(kind: &str) -> &'static str {
@@ -213,10 +176,7 @@ fn unknown(name: &str, known: &[&str]) -> String {
 pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     /// As similar as two words must be to be each other's typo.
     const ALIKE: f64 = 0.8;
-    let alike = known
-        .iter()
-        .map(|one| (strsim::jaro_winkler(word, one), *one));
+    let alike = known.iter().map(|one| (strsim::jaro_winkler(word, one), *one));
     let best = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.filter(|(alike, _)| *alike >= ALIKE)
-        .map(|(_, one)| one)
+    best.filter(|(alike, _)| *alike >= ALIKE).map(|(_, one)| one)
 }

@@ -19,12 +19,7 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            line,
-            column,
-            key,
-        } = self;
+        let Self { file, line, column, key } = self;
         write!(f, "{}:{line}:{column} {key}", file.display())
     }
 }

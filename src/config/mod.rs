@@ -43,10 +43,7 @@ pub enum ConfigError {
 /// # Errors
 /// An unreadable file, or every problem in it.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(unreadable)?;
     parse(&text, path).map_err(ConfigError::Invalid)
 }

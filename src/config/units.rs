@@ -65,37 +65,16 @@ mod tests {
             ("999999999d", 86_399_999_913_600_000),
         ];
         for (text, millis) in cases {
-            assert_eq!(
-                duration(text),
-                Some(Duration::from_millis(millis)),
-                "{text}"
-            );
+            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
-        for text in [
-            "",
-            "10",
-            "s",
-            "-1s",
-            "+1s",
-            "1.5s",
-            "1 s",
-            " 1s",
-            "1S",
-            "1w",
-            "1234567890s",
-        ] {
+        for text in ["", "10", "s", "-1s", "+1s", "1.5s", "1 s", " 1s", "1S", "1w", "1234567890s"] {
             assert_eq!(duration(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn sizes() {
-        let cases = [
-            ("0B", 0),
-            ("512B", 512),
-            ("64KiB", 65_536),
-            ("1MiB", 1 << 20),
-        ];
+        let cases = [("0B", 0), ("512B", 512), ("64KiB", 65_536), ("1MiB", 1 << 20)];
         for (text, bytes) in cases {
             assert_eq!(size(text), Some(bytes), "{text}");
         }

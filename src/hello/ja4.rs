@@ -26,24 +26,15 @@ impl Ja4 {
         match hello.format {
             Format::Tls => Self::new(&[&part_a(hello), "_", &part_b(hello), "_", &part_c(hello)]),
             // JA4 has no form for these; ours says what there is to say.
-            Format::Sslv2 => Self::new(&[&format!(
-                "sslv2:{:04x}:{}",
-                hello.legacy_version,
-                hello.suites.len()
-            )]),
+            Format::Sslv2 => {
+                Self::new(&[&format!("sslv2:{:04x}:{}", hello.legacy_version, hello.suites.len())])
+            }
         }
     }
 
     fn new(parts: &[&str]) -> Self {
-        let mut ja4 = Self {
-            text: [0; LENGTH],
-            length: 0,
-        };
-        for (place, byte) in ja4
-            .text
-            .iter_mut()
-            .zip(parts.iter().flat_map(|part| part.bytes()))
-        {
+        let mut ja4 = Self { text: [0; LENGTH], length: 0 };
+        for (place, byte) in ja4.text.iter_mut().zip(parts.iter().flat_map(|part| part.bytes())) {
             *place = byte;
             ja4.length += 1;
         }
@@ -65,25 +56,15 @@ impl fmt::Debug for Ja4 {
 }
 
 fn part_a(hello: &Hello) -> String {
-    let sni = if hello.extensions.contains(&SERVER_NAME) {
-        'd'
-    } else {
-        'i'
-    };
+    let sni = if hello.extensions.contains(&SERVER_NAME) { 'd' } else { 'i' };
     let count = |numbers: &[u16]| numbers.iter().filter(|n| !is_grease(**n)).count().min(99);
     let (suites, extensions) = (count(&hello.suites), count(&hello.extensions));
     let [first, last] = alpn(hello.alpn.first().map(Vec::as_slice));
-    format!(
-        "t{}{sni}{suites:02}{extensions:02}{first}{last}",
-        version(hello)
-    )
+    format!("t{}{sni}{suites:02}{extensions:02}{first}{last}", version(hello))
 }
 
 fn version(hello: &Hello) -> &'static str {
-    let named = hello
-        .supported_versions
-        .as_ref()
-        .and_then(|versions| versions.iter().max());
+    let named = hello.supported_versions.as_ref().and_then(|versions| versions.iter().max());
     match named.copied().unwrap_or(hello.legacy_version) {
         0x0304 => "13",
         0x0303 => "12",
@@ -97,10 +78,9 @@ fn version(hello: &Hello) -> &'static str {
 
 /// The first and last character of the first protocol, or of its hexadecimal form.
 fn alpn(protocol: Option<&[u8]>) -> [char; 2] {
-    let (Some(first), Some(last)) = (
-        protocol.and_then(<[u8]>::first),
-        protocol.and_then(<[u8]>::last),
-    ) else {
+    let (Some(first), Some(last)) =
+        (protocol.and_then(<[u8]>::first), protocol.and_then(<[u8]>::last))
+    else {
         return ['0', '0'];
     };
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
@@ -111,12 +91,7 @@ fn alpn(protocol: Option<&[u8]>) -> [char; 2] {
 }
 
 fn part_b(hello: &Hello) -> String {
-    let mut suites: Vec<u16> = hello
-        .suites
-        .iter()
-        .copied()
-        .filter(|s| !is_grease(*s))
-        .collect();
+    let mut suites: Vec<u16> = hello.suites.iter().copied().filter(|s| !is_grease(*s)).collect();
     suites.sort_unstable();
     hash(&join(&suites))
 }
@@ -155,14 +130,8 @@ fn hash(text: &str) -> String {
         return "0".repeat(12);
     }
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    let digits = digest
-        .as_ref()
-        .iter()
-        .take(6)
-        .flat_map(|byte| [byte >> 4, byte & 0xf]);
-    digits
-        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
-        .collect()
+    let digits = digest.as_ref().iter().take(6).flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 #[cfg(test)]
@@ -183,11 +152,7 @@ mod tests {
             (&[0x30, 0x31, 0xab, 0xcd], "3d"),
         ];
         for (protocol, expected) in cases {
-            assert_eq!(
-                alpn(Some(protocol)).iter().collect::<String>(),
-                expected,
-                "{protocol:x?}"
-            );
+            assert_eq!(alpn(Some(protocol)).iter().collect::<String>(), expected, "{protocol:x?}");
         }
         assert_eq!(alpn(None), ['0', '0']);
         assert_eq!(alpn(Some(&[0x30, 0xab, 0xcd, 0x31])), ['0', '1']);

@@ -96,6 +96,17 @@ impl Hello {
         self.suites.contains(&FALLBACK_SCSV)
     }
 
+    /// Whether ChaCha20 comes before AES in its list, as it does where AES is slow.
+    #[must_use]
+    pub fn prefers_chacha20(&self) -> bool {
+        let mut ciphers = self.suites.iter().filter_map(|suite| match suite {
+            0x1303 | 0xcca8 | 0xcca9 => Some(true),
+            0x1301 | 0x1302 | 0xc02b | 0xc02c | 0xc02f | 0xc030 => Some(false),
+            _ => None,
+        });
+        ciphers.next().unwrap_or(false)
+    }
+
     /// Its fingerprint.
     #[must_use]
     pub fn ja4(&self) -> Ja4 {

@@ -63,12 +63,8 @@ fn extension(hello: &mut Hello, number: u16, content: &mut Reader<'_>) -> Option
         16 => hello.alpn = protocols(content)?,
         43 => {
             let versions = content.vector8()?.u16s()?;
-            hello.supported_versions = Some(
-                versions
-                    .into_iter()
-                    .filter(|version| !is_grease(*version))
-                    .collect(),
-            );
+            hello.supported_versions =
+                Some(versions.into_iter().filter(|version| !is_grease(*version)).collect());
         }
         51 => hello.key_shares = Some(key_shares(content)?),
         _ => {}
@@ -143,7 +139,6 @@ impl<'a> Reader<'a> {
     /// All that is left as numbers.
     fn u16s(&self) -> Option<Vec<u16>> {
         let (pairs, rest) = self.0.as_chunks();
-        rest.is_empty()
-            .then(|| pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect())
+        rest.is_empty().then(|| pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect())
     }
 }

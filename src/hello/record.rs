@@ -63,9 +63,7 @@ pub fn begins_like_tls(bytes: &[u8]) -> bool {
 
 fn text(bytes: &[u8]) -> Outcome {
     let word = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
-    let is_word = word
-        .iter()
-        .all(|byte| byte.is_ascii_alphabetic() || *byte == b'-');
+    let is_word = word.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-');
     match word {
         _ if !is_word || word.len() > METHOD => Outcome::Malformed(HelloError::NotTls),
         _ if word.len() == bytes.len() => Outcome::More,
@@ -94,10 +92,7 @@ struct Records<'a> {
 impl<'a> Records<'a> {
     /// The hello's body once all of it is there.
     fn walk(mut rest: &'a [u8]) -> Result<Option<Vec<u8>>, HelloError> {
-        let mut records = Records {
-            fragments: Vec::new(),
-            length: 0,
-        };
+        let mut records = Records { fragments: Vec::new(), length: 0 };
         while let Some((fragment, behind, whole)) = record(rest)? {
             records.push(fragment)?;
             if let Some(length) = records.message_length()? {
@@ -150,10 +145,7 @@ impl<'a> Records<'a> {
 }
 
 /// The first record's bytes as far as they are there, what is behind it, and whether it is whole.
-#[expect(
-    clippy::type_complexity,
-    reason = "three parts of one slice, used in one place"
-)]
+#[expect(clippy::type_complexity, reason = "three parts of one slice, used in one place")]
 fn record(bytes: &[u8]) -> Result<Option<(&[u8], &[u8], bool)>, HelloError> {
     match bytes {
         [kind, ..] if *kind != HANDSHAKE => return Err(HelloError::BadRecord),

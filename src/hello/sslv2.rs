@@ -51,9 +51,7 @@ fn fields(record: &mut Reader<'_>) -> Option<Hello> {
         format: Format::Sslv2,
         legacy_version,
         supported_versions: None,
-        suites: tls
-            .map(|[_, high, low]| u16::from_be_bytes([*high, *low]))
-            .collect(),
+        suites: tls.map(|[_, high, low]| u16::from_be_bytes([*high, *low])).collect(),
         compressions: vec![0],
         extensions: Vec::new(),
         sni: None,

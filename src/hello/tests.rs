@@ -27,12 +27,7 @@ fn each_family_offers_what_it_is_known_to_offer() {
 fn every_prefix_of_a_hello_wants_more() {
     for family in families() {
         for end in 0..family.bytes.len() {
-            assert_eq!(
-                read(&family.bytes[..end]),
-                Outcome::More,
-                "{} to {end}",
-                family.name
-            );
+            assert_eq!(read(&family.bytes[..end]), Outcome::More, "{} to {end}", family.name);
         }
     }
 }
@@ -44,16 +39,9 @@ fn a_hello_is_the_same_however_it_is_cut_into_records() {
     for size in (1..=length).filter(|size| length.div_ceil(*size) <= 32) {
         let bytes = modern().records(size);
         assert_eq!(parsed(&bytes), whole, "records of {size}");
-        assert_eq!(
-            read(&bytes[..bytes.len() - 1]),
-            Outcome::More,
-            "records of {size}"
-        );
+        assert_eq!(read(&bytes[..bytes.len() - 1]), Outcome::More, "records of {size}");
     }
-    assert_eq!(
-        read(&modern().records(1)),
-        Outcome::Malformed(HelloError::TooLarge)
-    );
+    assert_eq!(read(&modern().records(1)), Outcome::Malformed(HelloError::TooLarge));
 }
 
 #[test]
@@ -116,10 +104,7 @@ fn what_is_no_hello_is_told_apart() {
         (&[0x16, 3, 1, 0, 0], malformed(HelloError::BadRecord)),
         (&[0x16, 3, 1, 0x40, 1], malformed(HelloError::BadRecord)),
         (&[0x16, 3, 1, 0, 1, 2], malformed(HelloError::NotHello)),
-        (
-            &[0x16, 3, 1, 0, 4, 1, 0, 0, 0],
-            malformed(HelloError::BadLength),
-        ),
+        (&[0x16, 3, 1, 0, 4, 1, 0, 0, 0], malformed(HelloError::BadLength)),
         (&[0x80, 5, 2], malformed(HelloError::NotTls)),
     ];
     for (bytes, outcome) in cases {

@@ -85,9 +85,7 @@ impl Exchange {
     }
 
     pub(super) fn sent(&mut self, bytes: usize) {
-        self.bytes = self
-            .bytes
-            .wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.bytes = self.bytes.wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// The answer cannot be completed: the connection must not end as if it had been.
@@ -102,9 +100,11 @@ impl Exchange {
     fn count(&self) {
         let snapshot = &self.snapshot;
         let route = self.route.and_then(|route| snapshot.routes.get(route));
-        let version = self.client.tls.as_ref().map_or(ServedVersion::None, |tls| {
-            ServedVersion::from(tls.session.version)
-        });
+        let version = self
+            .client
+            .tls
+            .as_ref()
+            .map_or(ServedVersion::None, |tls| ServedVersion::from(tls.session.version));
         let metrics = route.unwrap_or(&snapshot.no_route);
         if let Some(shard) = metrics.shard(self.client.shard.index) {
             shard.observe(self.protocol, version, self.code, self.started.elapsed());

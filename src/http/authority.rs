@@ -46,23 +46,15 @@ impl Authority {
     }
 
     fn parse(value: &HeaderValue) -> Result<Self, RequestError> {
-        let text = value
-            .to_str()
-            .map_err(|_not_ascii| RequestError::HostInvalid)?;
+        let text = value.to_str().map_err(|_not_ascii| RequestError::HostInvalid)?;
         let host = host_length(text).ok_or(RequestError::HostInvalid)?;
-        Ok(Self {
-            value: value.clone(),
-            host,
-        })
+        Ok(Self { value: value.clone(), host })
     }
 }
 
 /// Only origin-form and absolute-form reach an upstream; `*` only with OPTIONS (RFC 9112 3.2.4).
 fn check_target<B>(request: &Request<B>) -> Result<(), RequestError> {
-    let path = request
-        .uri()
-        .path_and_query()
-        .map_or("", PathAndQuery::as_str);
+    let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
     match *request.method() {
         Method::CONNECT => Err(RequestError::Connect),
         Method::OPTIONS if path == "*" => Ok(()),
@@ -74,11 +66,7 @@ fn check_target<B>(request: &Request<B>) -> Result<(), RequestError> {
 fn the_one_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, RequestError> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = hosts.next();
-    if hosts.next().is_some() {
-        Err(RequestError::HostTwice)
-    } else {
-        Ok(host)
-    }
+    if hosts.next().is_some() { Err(RequestError::HostTwice) } else { Ok(host) }
 }
 
 /// The target's authority wins over Host (RFC 9112 3.2.2); over HTTP/2 they must be the same.
@@ -87,10 +75,8 @@ fn from_target(
     host: Option<&HeaderValue>,
     version: Version,
 ) -> Result<Authority, RequestError> {
-    let same = host.is_none_or(|host| {
-        host.as_bytes()
-            .eq_ignore_ascii_case(target.as_str().as_bytes())
-    });
+    let same =
+        host.is_none_or(|host| host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()));
     if version == Version::HTTP_2 && !same {
         return Err(RequestError::HostDiffers);
     }
@@ -124,10 +110,7 @@ fn is_digits(text: &str) -> bool {
 }
 
 fn is_host(text: &str) -> bool {
-    match text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
+    match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => host::is_name(text.strip_suffix('.').unwrap_or(text)),
     }
@@ -142,16 +125,7 @@ mod tests {
 
     #[test]
     fn hosts_and_ports() {
-        for good in [
-            "a",
-            "a.b:80",
-            "a.b.",
-            "a_b",
-            "10.0.0.1:1",
-            "[::1]",
-            "[::1]:443",
-            "a:",
-        ] {
+        for good in ["a", "a.b:80", "a.b.", "a_b", "10.0.0.1:1", "[::1]", "[::1]:443", "a:"] {
             assert!(host_length(good).is_some(), "{good}");
         }
         let bad = [
@@ -176,14 +150,8 @@ mod tests {
         assert_eq!(of(get().version(Version::HTTP_10)).unwrap(), "");
         let two = get().header("host", "a").header("host", "a");
         assert!(matches!(of(two), Err(RequestError::HostTwice)));
-        assert!(matches!(
-            of(get().header("host", "")),
-            Err(RequestError::HostInvalid)
-        ));
-        assert!(matches!(
-            of(get().header("host", "a@b")),
-            Err(RequestError::HostInvalid)
-        ));
+        assert!(matches!(of(get().header("host", "")), Err(RequestError::HostInvalid)));
+        assert!(matches!(of(get().header("host", "a@b")), Err(RequestError::HostInvalid)));
     }
 
     #[test]
@@ -200,16 +168,8 @@ mod tests {
     fn odd_targets() {
         let connect = Request::builder().method(Method::CONNECT).uri("a:443");
         assert!(matches!(of(connect), Err(RequestError::Connect)));
-        let star = |method| {
-            Request::builder()
-                .method(method)
-                .uri("*")
-                .header("host", "a")
-        };
+        let star = |method| Request::builder().method(method).uri("*").header("host", "a");
         assert!(of(star(Method::OPTIONS)).is_ok());
-        assert!(matches!(
-            of(star(Method::GET)),
-            Err(RequestError::TargetInvalid)
-        ));
+        assert!(matches!(of(star(Method::GET)), Err(RequestError::TargetInvalid)));
     }
 }

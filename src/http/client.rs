@@ -59,13 +59,7 @@ impl TlsFacts {
         let field = |text: &str| HeaderValue::from_str(text).ok();
         let sni_field = sni.as_ref().and_then(|sni| field(sni.as_str()));
         let ja4_field = field(ja4.as_str());
-        Self {
-            session,
-            sni,
-            ja4,
-            sni_field,
-            ja4_field,
-        }
+        Self { session, sni, ja4, sni_field, ja4_field }
     }
 }
 
@@ -81,13 +75,6 @@ impl Client {
     ) -> Self {
         let forwarded_for =
             HeaderValue::try_from(address.ip.to_string()).unwrap_or(HeaderValue::from_static("-"));
-        Self {
-            shard,
-            address,
-            tls,
-            activity: Rc::new(activity),
-            rest,
-            forwarded_for,
-        }
+        Self { shard, address, tls, activity: Rc::new(activity), rest, forwarded_for }
     }
 }

@@ -36,32 +36,72 @@ pub(super) fn to_upstream(
     authority: Option<&Authority>,
     id: HeaderValue,
 ) -> Result<(), RequestError> {
-    check_transfer_coding(&parts.headers)?;
-    let trailers = wants_trailers(&parts.headers);
-    strip(&mut parts.headers, |name| {
-        is_hop_by_hop(name) || is_ours(name)
-    });
-    join_cookies(&mut parts.headers);
-    if parts.uri.authority().is_some() {
-        parts.uri = parts
-            .uri
-            .path_and_query()
-            .cloned()
-            .map_or_else(Uri::default, Uri::from);
-    }
-    parts.version = Version::HTTP_11;
     let headers = &mut parts.headers;
+    let found = Found::in_request(headers);
+    if found.transfer_encoding {
+        check_transfer_coding(headers)?;
+    }
+    let trailers = found.te && wants_trailers(headers);
+    if found.cookie {
+        join_cookies(headers);
+    }
+    remove(headers, found.goes);
+    // Once for all that is set here, instead of growing step by step.
+    headers.reserve(SET);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     if let Some(authority) = authority {
         headers.insert(X_FORWARDED_HOST, authority.value.clone());
-        headers.insert(HOST, authority.value.clone());
+        if parts.uri.authority().is_some() {
+            headers.insert(HOST, authority.value.clone());
+        }
     }
     set_client(headers, client);
     headers.insert(X_REQUEST_ID, id);
+    if parts.uri.authority().is_some() {
+        let path = parts.uri.path_and_query().cloned();
+        parts.uri = path.map_or_else(Uri::default, Uri::from);
+    }
+    parts.version = Version::HTTP_11;
     Ok(())
+}
+
+/// As many fields as `to_upstream` sets at the most.
+const SET: usize = 11;
+
+/// What one look at the names of a message's fields tells.
+#[derive(Default)]
+struct Found {
+    goes: Vec<HeaderName>,
+    cookie: bool,
+    te: bool,
+    transfer_encoding: bool,
+}
+
+impl Found {
+    fn in_request(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            if is_hop_by_hop(name) {
+                found.te |= *name == TE;
+                found.transfer_encoding |= *name == TRANSFER_ENCODING;
+                found.goes.push(name.clone());
+            } else if is_ours(name) {
+                found.goes.push(name.clone());
+            } else {
+                found.cookie |= *name == COOKIE;
+            }
+        }
+        found
+    }
+
+    fn in_response(headers: &HeaderMap) -> Self {
+        let goes: Vec<_> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+        let transfer_encoding = goes.contains(&TRANSFER_ENCODING);
+        Self { goes, transfer_encoding, ..Self::default() }
+    }
 }
 
 fn set_client(headers: &mut HeaderMap, client: &Client) {
@@ -71,14 +111,8 @@ fn set_client(headers: &mut HeaderMap, client: &Client) {
         return;
     };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    headers.insert(
-        X_TLS_VERSION,
-        HeaderValue::from_static(tls.session.version.as_str()),
-    );
-    headers.insert(
-        X_TLS_CIPHER,
-        HeaderValue::from_static(tls.session.cipher.as_str()),
-    );
+    headers.insert(X_TLS_VERSION, HeaderValue::from_static(tls.session.version.as_str()));
+    headers.insert(X_TLS_CIPHER, HeaderValue::from_static(tls.session.cipher.as_str()));
     if let Some(sni) = &tls.sni_field {
         headers.insert(X_TLS_SNI, sni.clone());
     }
@@ -89,11 +123,12 @@ fn set_client(headers: &mut HeaderMap, client: &Client) {
 
 /// Makes an upstream's response one that may go to a client.
 pub(super) fn to_client(parts: &mut response::Parts, client: &Client, snapshot: &Snapshot) {
-    if parts.headers.contains_key(TRANSFER_ENCODING) {
+    let found = Found::in_response(&parts.headers);
+    if found.transfer_encoding {
         // The body was decoded by its chunks; a length beside them is a lie (RFC 9112 6.3).
         parts.headers.remove(CONTENT_LENGTH);
     }
-    strip(&mut parts.headers, is_hop_by_hop);
+    remove(&mut parts.headers, found.goes);
     parts.version = Version::HTTP_11;
     set_hsts(&mut parts.headers, client, snapshot);
 }
@@ -103,9 +138,7 @@ pub(super) fn set_hsts(headers: &mut HeaderMap, client: &Client, snapshot: &Snap
     if client.tls.is_none() {
         headers.remove(STRICT_TRANSPORT_SECURITY);
     } else if let Some(hsts) = &snapshot.hsts {
-        headers
-            .entry(STRICT_TRANSPORT_SECURITY)
-            .or_insert_with(|| hsts.clone());
+        headers.entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
     }
 }
 
@@ -114,28 +147,18 @@ pub(super) fn set_hsts(headers: &mut HeaderMap, client: &Client, snapshot: &Snap
 fn check_transfer_coding(headers: &HeaderMap) -> Result<(), RequestError> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if codings.all(chunked) {
-        Ok(())
-    } else {
-        Err(RequestError::TransferCoding)
-    }
+    if codings.all(chunked) { Ok(()) } else { Err(RequestError::TransferCoding) }
 }
 
 fn wants_trailers(headers: &HeaderMap) -> bool {
     tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers"))
 }
 
-/// Removes what `doomed` names and what `Connection` nominates.
-fn strip(headers: &mut HeaderMap, doomed: impl Fn(&HeaderName) -> bool) {
-    let mut goes: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| doomed(name))
-        .cloned()
-        .collect();
+/// Removes fields, and if `Connection` is among them what it nominates.
+fn remove(headers: &mut HeaderMap, mut goes: Vec<HeaderName>) {
     if goes.contains(&CONNECTION) {
         let nominated = tokens(headers, &CONNECTION).filter_map(|token| token.parse().ok());
-        let nominated: Vec<_> = nominated.filter(may_be_nominated).collect();
-        goes.extend(nominated);
+        goes.extend(nominated.filter(may_be_nominated).collect::<Vec<_>>());
     }
     for name in goes {
         headers.remove(name);
@@ -151,10 +174,7 @@ fn may_be_nominated(name: &HeaderName) -> bool {
 }
 
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
@@ -183,10 +203,8 @@ fn is_ours(name: &HeaderName) -> bool {
         return false;
     };
     let same = |ours: &str| spelled_alike(name, ours);
-    let starts = |ours: &str| {
-        name.get(..ours.len())
-            .is_some_and(|start| spelled_alike(start, ours))
-    };
+    let starts =
+        |ours: &str| name.get(..ours.len()).is_some_and(|start| spelled_alike(start, ours));
     match first {
         b'x' => {
             starts("x-forwarded-") || starts("x-tls-") || same("x-request-id") || same("x-real-ip")
@@ -197,9 +215,7 @@ fn is_ours(name: &HeaderName) -> bool {
 }
 
 fn spelled_alike(name: &str, ours: &str) -> bool {
-    let dashed = name
-        .bytes()
-        .map(|byte| if byte == b'_' { b'-' } else { byte });
+    let dashed = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
     name.len() == ours.len() && dashed.eq(ours.bytes())
 }
 
@@ -209,11 +225,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     let (Some(_), Some(_)) = (cookies.next(), cookies.next()) else {
         return;
     };
-    let crumbs: Vec<&[u8]> = headers
-        .get_all(COOKIE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if let Ok(mut joined) = HeaderValue::from_bytes(&crumbs.join(b"; ".as_slice())) {
         joined.set_sensitive(true);
         headers.insert(COOKIE, joined);
@@ -227,14 +239,11 @@ mod tests {
         header::{HeaderName, HeaderValue},
     };
 
-    use super::{check_transfer_coding, is_hop_by_hop, is_ours, join_cookies, strip};
+    use super::{Found, check_transfer_coding, is_ours, join_cookies, remove};
 
     fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let field = |(name, value): &(&'static str, &'static str)| {
-            (
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
         fields.iter().map(field).collect()
     }
@@ -256,7 +265,8 @@ mod tests {
             ("http2-settings", "AA"),
             ("accept", "*/*"),
         ]);
-        strip(&mut headers, is_hop_by_hop);
+        let found = Found::in_request(&headers);
+        remove(&mut headers, found.goes);
         assert_eq!(names(&headers), ["accept", "cookie", "host"]);
     }
 
@@ -279,14 +289,7 @@ mod tests {
         for name in ours {
             assert!(is_ours(&HeaderName::from_static(name)), "{name}");
         }
-        for name in [
-            "x-forward",
-            "x-api-key",
-            "from",
-            "content-type",
-            "x-tl",
-            "forwarded-for",
-        ] {
+        for name in ["x-forward", "x-api-key", "from", "content-type", "x-tl", "forwarded-for"] {
             assert!(!is_ours(&HeaderName::from_static(name)), "{name}");
         }
     }
@@ -295,10 +298,7 @@ mod tests {
     fn crumbs_become_one_cookie() {
         let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2")]);
         join_cookies(&mut headers);
-        assert_eq!(
-            headers.get_all("cookie").iter().collect::<Vec<_>>(),
-            ["a=1; b=2"]
-        );
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 
     #[test]

@@ -52,16 +52,8 @@ pub(crate) async fn serve<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client
             let detail = "the request's head did not come in time";
             let answer = respond::raw(StatusCode::REQUEST_TIMEOUT, "http_request_error", detail);
             let limit = client.shard.view().timeouts.write;
-            let sent = client
-                .activity
-                .timer
-                .limit(limit, stream.write_all(&answer))
-                .await;
-            if matches!(sent, Ok(Ok(()))) {
-                End::Over(stream)
-            } else {
-                End::Broken(stream)
-            }
+            let sent = client.activity.timer.limit(limit, stream.write_all(&answer)).await;
+            if matches!(sent, Ok(Ok(()))) { End::Over(stream) } else { End::Broken(stream) }
         }
     }
 }

@@ -32,11 +32,7 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for OnWorker {
 pub(crate) async fn serve<S: Socket>(stream: S, client: &Rc<Client>) {
     let view = client.shard.view();
     let limits = &view.snapshot.config.limits;
-    let io = TokioIo::new(Metered::new(
-        stream,
-        bytes::Bytes::new(),
-        Rc::clone(&client.activity),
-    ));
+    let io = TokioIo::new(Metered::new(stream, bytes::Bytes::new(), Rc::clone(&client.activity)));
     let of = Rc::clone(client);
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = service::answer(Rc::clone(&of), request);

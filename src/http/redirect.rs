@@ -53,14 +53,8 @@ mod tests {
     #[test]
     fn targets_keep_path_and_query() {
         let path = PathAndQuery::from_static("/a?b=c");
-        assert_eq!(
-            target(&config(443), "a.b", Some(&path)),
-            "https://a.b/a?b=c"
-        );
-        assert_eq!(
-            target(&config(8443), "[::1]", Some(&path)),
-            "https://[::1]:8443/a?b=c"
-        );
+        assert_eq!(target(&config(443), "a.b", Some(&path)), "https://a.b/a?b=c");
+        assert_eq!(target(&config(8443), "[::1]", Some(&path)), "https://[::1]:8443/a?b=c");
         assert_eq!(target(&config(443), "a", None), "https://a/");
         let star = PathAndQuery::from_static("*");
         assert_eq!(target(&config(443), "a", Some(&star)), "https://a/");
@@ -72,20 +66,10 @@ mod tests {
         let of = |path: &str| action(&config(443), path);
         assert_eq!(of(&format!("{base}token")), PlainAction::Forward);
         assert_eq!(of("/v1"), PlainAction::Redirect);
-        for tail in [
-            "../../v1",
-            "%2e%2E/v1",
-            ".%2e/v1",
-            "x%2f..%2fv1",
-            "..\\v1",
-            "..;/v1",
-            "..%5cv",
-        ] {
-            assert_eq!(
-                of(&format!("{base}{tail}")),
-                PlainAction::Redirect,
-                "{tail}"
-            );
+        for tail in
+            ["../../v1", "%2e%2E/v1", ".%2e/v1", "x%2f..%2fv1", "..\\v1", "..;/v1", "..%5cv"]
+        {
+            assert_eq!(of(&format!("{base}{tail}")), PlainAction::Redirect, "{tail}");
         }
     }
 }

@@ -19,10 +19,7 @@ pub(crate) fn error(error: &RequestError) -> Response<Bytes> {
     let mut response = Response::new(problem(status, kind, &error.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Ok(value) = HeaderValue::try_from(format!("tlsfloor; error={kind}")) {
         headers.insert(PROXY_STATUS, value);
     }

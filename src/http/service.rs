@@ -41,11 +41,7 @@ async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<Content>, RequestError> {
     let authority = Authority::of(&request);
-    exchange.note(
-        &request,
-        authority.as_ref().ok().and_then(Option::as_ref),
-        id,
-    );
+    exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), id);
     let authority = authority?;
     if client.tls.is_none()
         && let Some(answer) = plain(client, view, authority.as_ref(), &request)?
@@ -93,10 +89,7 @@ fn moved(status: u16, target: &str) -> Result<Response<Content>, RequestError> {
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
     let headers = response.headers_mut();
     headers.insert(LOCATION, location);
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     Ok(response)
 }
 
@@ -111,11 +104,7 @@ fn find<'a, B>(
     let snapshot = &view.snapshot;
     let route = snapshot.router.find(host, request.uri().path());
     let route = route.ok_or(RequestError::NoRoute)?;
-    let upstream = snapshot
-        .config
-        .routes
-        .get(route)
-        .map(|route| route.upstream);
+    let upstream = snapshot.config.routes.get(route).map(|route| route.upstream);
     let pool = upstream.and_then(|upstream| view.pools.get(upstream));
     Ok((route, pool.ok_or(RequestError::NoRoute)?))
 }

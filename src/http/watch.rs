@@ -32,15 +32,11 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub(super) fn new(client: &'a Client) -> Self {
         client.activity.timer.set(client.rest);
-        Self {
-            client,
-            seen: None,
-            finishing: false,
-        }
+        Self { client, seen: None, finishing: false }
     }
 
     /// Ready with an order; call it again after carrying it out.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Order> {
         loop {
             if let Some(order) = self.drain() {
                 return Poll::Ready(order);

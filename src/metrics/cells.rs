@@ -15,17 +15,11 @@ pub(super) struct Cell(AtomicU64);
 
 impl Cell {
     pub(super) fn add(&self, by: u64) {
-        self.0.store(
-            self.0.load(Ordering::Relaxed).wrapping_add(by),
-            Ordering::Relaxed,
-        );
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
     pub(super) fn subtract(&self, by: u64) {
-        self.0.store(
-            self.0.load(Ordering::Relaxed).saturating_sub(by),
-            Ordering::Relaxed,
-        );
+        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(by), Ordering::Relaxed);
     }
 
     pub(super) fn value(&self) -> u64 {
@@ -43,9 +37,7 @@ pub(super) struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     /// One cell for each combination.
     pub(super) fn new(sizes: [usize; N]) -> Self {
-        let cells = (0..sizes.iter().product())
-            .map(|_| Cell::default())
-            .collect();
+        let cells = (0..sizes.iter().product()).map(|_| Cell::default()).collect();
         Self { sizes, cells }
     }
 
@@ -55,9 +47,7 @@ impl<const N: usize> Table<N> {
             .sizes
             .iter()
             .zip(index)
-            .fold(0usize, |place, (size, index)| {
-                place.wrapping_mul(*size).wrapping_add(index)
-            });
+            .fold(0usize, |place, (size, index)| place.wrapping_mul(*size).wrapping_add(index));
         self.cells.get(place)
     }
 
@@ -69,9 +59,8 @@ impl<const N: usize> Table<N> {
 }
 
 /// Upper bounds of the duration buckets, in seconds; the last bucket has none.
-pub(super) const BOUNDS: [f64; 15] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
+pub(super) const BOUNDS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The same in nanoseconds, so that observing compares integers.
 const NANOS: [u64; 15] = [
@@ -102,10 +91,7 @@ pub(super) struct Histogram {
 impl Histogram {
     pub(super) fn observe(&self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let bucket = NANOS
-            .iter()
-            .position(|bound| nanos <= *bound)
-            .unwrap_or(NANOS.len());
+        let bucket = NANOS.iter().position(|bound| nanos <= *bound).unwrap_or(NANOS.len());
         if let Some(cell) = self.buckets.get(bucket) {
             cell.add(1);
         }
@@ -138,11 +124,7 @@ impl Summed {
 
     /// Each bucket's upper bound and own count.
     pub(super) fn bounded(&self) -> Vec<(f64, u64)> {
-        BOUNDS
-            .into_iter()
-            .chain([f64::INFINITY])
-            .zip(self.buckets)
-            .collect()
+        BOUNDS.into_iter().chain([f64::INFINITY]).zip(self.buckets).collect()
     }
 }
 
@@ -155,10 +137,7 @@ mod tests {
     #[test]
     fn the_bounds_are_the_same_in_both_units() {
         for (seconds, nanos) in BOUNDS.into_iter().zip(NANOS) {
-            assert_eq!(
-                Duration::from_secs_f64(seconds),
-                Duration::from_nanos(nanos)
-            );
+            assert_eq!(Duration::from_secs_f64(seconds), Duration::from_nanos(nanos));
         }
     }
 

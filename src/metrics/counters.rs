@@ -57,14 +57,9 @@ impl Default for Counters {
 impl Counters {
     /// A hello, and the first reason it fails by, if it does.
     pub fn hello(&self, offered: Offered, failed: Option<Reason>, lane: LaneKind) {
-        let judged = if failed.is_some() {
-            Judged::Fail
-        } else {
-            Judged::Pass
-        };
+        let judged = if failed.is_some() { Judged::Fail } else { Judged::Pass };
         let reason = failed.map_or(Reason::ALL.len(), Label::index);
-        self.hellos
-            .add([offered.index(), judged.index(), reason, lane.index()]);
+        self.hellos.add([offered.index(), judged.index(), reason, lane.index()]);
     }
 
     /// A handshake that came to its end.
@@ -85,8 +80,7 @@ impl Counters {
 
     /// A request on a plain port.
     pub fn plain_http(&self, action: PlainAction) {
-        self.plain_http
-            .add([Plain::from(action).index(), Credentials::None.index()]);
+        self.plain_http.add([Plain::from(action).index(), Credentials::None.index()]);
     }
 
     /// One more connection.

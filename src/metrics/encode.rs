@@ -83,11 +83,8 @@ fn table<const N: usize>(
             *at = rest % size;
             rest /= size;
         }
-        let count: u64 = tables
-            .iter()
-            .filter_map(|table| table.cell(index))
-            .map(|c| c.value())
-            .sum();
+        let count: u64 =
+            tables.iter().filter_map(|table| table.cell(index)).map(|c| c.value()).sum();
         if count > 0 {
             let word = |((name, words), at): (&(&'static str, Vec<&'static str>), usize)| {
                 (*name, words.get(at).copied().unwrap_or_default())
@@ -161,10 +158,7 @@ impl Metrics {
         )?;
         table(
             to,
-            (
-                "tlsfloor_handshake_failures",
-                "TLS handshakes that did not complete",
-            ),
+            ("tlsfloor_handshake_failures", "TLS handshakes that did not complete"),
             [("reason", words::<HandshakeFailure>())],
             &self.tables(|worker| &worker.handshake_failures),
         )
@@ -178,10 +172,8 @@ impl Metrics {
         let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
         for route in &routes {
             for (protocol, version) in combinations() {
-                let shards: Vec<_> = route
-                    .shards()
-                    .filter_map(|shard| shard.codes(protocol, version))
-                    .collect();
+                let shards: Vec<_> =
+                    route.shards().filter_map(|shard| shard.codes(protocol, version)).collect();
                 for place in 0..=CODES.len() {
                     let cells = shards.iter().filter_map(|cells| cells.get(place));
                     let count: u64 = cells.map(|cell| cell.value()).sum();
@@ -200,12 +192,9 @@ impl Metrics {
                 }
             }
         }
-        let durations = routes.iter().map(|route| {
-            (
-                route.label.as_str(),
-                sum(route.shards().map(|shard| &shard.duration)),
-            )
-        });
+        let durations = routes
+            .iter()
+            .map(|route| (route.label.as_str(), sum(route.shards().map(|shard| &shard.duration))));
         let what = (
             "tlsfloor_request_duration_seconds",
             "Seconds from a request's head to the end of its response",
@@ -220,15 +209,12 @@ impl Metrics {
         let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
         for upstream in &upstreams {
             for outcome in UpstreamOutcome::ALL {
-                let cells = upstream
-                    .shards()
-                    .filter_map(|shard| shard.outcomes.cell([outcome.index()]));
+                let cells =
+                    upstream.shards().filter_map(|shard| shard.outcomes.cell([outcome.index()]));
                 let count: u64 = cells.map(|cell| cell.value()).sum();
                 if count > 0 {
-                    let set = [
-                        ("upstream", upstream.label.as_str()),
-                        ("outcome", outcome.as_str()),
-                    ];
+                    let set =
+                        [("upstream", upstream.label.as_str()), ("outcome", outcome.as_str())];
                     family
                         .encode_family(&set)?
                         .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
@@ -236,10 +222,7 @@ impl Metrics {
             }
         }
         let durations = upstreams.iter().map(|upstream| {
-            (
-                upstream.label.as_str(),
-                sum(upstream.shards().map(|shard| &shard.duration)),
-            )
+            (upstream.label.as_str(), sum(upstream.shards().map(|shard| &shard.duration)))
         });
         let what = (
             "tlsfloor_upstream_duration_seconds",
@@ -251,47 +234,25 @@ impl Metrics {
     fn connections(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         table(
             to,
-            (
-                "tlsfloor_plain_http_requests",
-                "Requests on plain ports by what they got",
-            ),
-            [
-                ("action", words::<Plain>()),
-                ("credentials", words::<Credentials>()),
-            ],
+            ("tlsfloor_plain_http_requests", "Requests on plain ports by what they got"),
+            [("action", words::<Plain>()), ("credentials", words::<Credentials>())],
             &self.tables(|worker| &worker.plain_http),
         )?;
         let help = "Open client connections";
         let mut family =
             to.encode_descriptor("tlsfloor_connections_open", help, None, MetricType::Gauge)?;
         for listener in ListenerKind::ALL {
-            let cells = self
-                .workers
-                .iter()
-                .filter_map(|worker| worker.open.get(listener.index()));
+            let cells = self.workers.iter().filter_map(|worker| worker.open.get(listener.index()));
             let open: u64 = cells.map(|cell| cell.value()).sum();
-            family
-                .encode_family(&[("listener", listener.as_str())])?
-                .encode_gauge(&open)?;
+            family.encode_family(&[("listener", listener.as_str())])?.encode_gauge(&open)?;
         }
-        let parked: u64 = self
-            .workers
-            .iter()
-            .map(|worker| worker.parked.value())
-            .sum();
+        let parked: u64 = self.workers.iter().map(|worker| worker.parked.value()).sum();
         let help = "Open client connections that are idle and hold no buffers";
         gauge(to, ("tlsfloor_connections_parked", help), parked)?;
-        let failures: u64 = self
-            .workers
-            .iter()
-            .map(|worker| worker.accept_failures.value())
-            .sum();
+        let failures: u64 = self.workers.iter().map(|worker| worker.accept_failures.value()).sum();
         counter(
             to,
-            (
-                "tlsfloor_accept_failures",
-                "Times there was nothing to accept a connection with",
-            ),
+            ("tlsfloor_accept_failures", "Times there was nothing to accept a connection with"),
             failures,
         )
     }
@@ -310,9 +271,7 @@ impl Metrics {
         let name = "tlsfloor_certificate_expiry_timestamp_seconds";
         let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (certificate, expiry) in &self.families().certificates {
-            family
-                .encode_family(&[("name", certificate.as_str())])?
-                .encode_gauge(expiry)?;
+            family.encode_family(&[("name", certificate.as_str())])?.encode_gauge(expiry)?;
         }
         Ok(())
     }
@@ -325,21 +284,13 @@ impl Metrics {
         let name = "tlsfloor_build_info";
         let mut family =
             to.encode_descriptor(name, "Which build this is", None, MetricType::Gauge)?;
-        family
-            .encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?
-            .encode_gauge(&1u64)
+        family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?.encode_gauge(&1u64)
     }
 }
 
 fn combinations() -> impl Iterator<Item = (Protocol, ServedVersion)> {
-    let versions = |protocol| {
-        ServedVersion::ALL
-            .iter()
-            .map(move |version| (protocol, *version))
-    };
-    Protocol::ALL
-        .iter()
-        .flat_map(move |protocol| versions(*protocol))
+    let versions = |protocol| ServedVersion::ALL.iter().map(move |version| (protocol, *version));
+    Protocol::ALL.iter().flat_map(move |protocol| versions(*protocol))
 }
 
 fn sum<'a>(histograms: impl Iterator<Item = &'a super::cells::Histogram>) -> Summed {
@@ -358,9 +309,12 @@ fn histograms<'a>(
     let mut family = to.encode_descriptor(name, help, None, MetricType::Histogram)?;
     for (value, sum) in of.filter(|(_, sum)| sum.count() > 0) {
         let buckets = sum.bounded();
-        family
-            .encode_family(&[(label, value)])?
-            .encode_histogram::<NoLabelSet>(sum.seconds(), sum.count(), &buckets, None)?;
+        family.encode_family(&[(label, value)])?.encode_histogram::<NoLabelSet>(
+            sum.seconds(),
+            sum.count(),
+            &buckets,
+            None,
+        )?;
     }
     Ok(())
 }

@@ -42,10 +42,7 @@ pub struct RouteShard {
 impl RouteMetrics {
     pub(super) fn new(label: &str, workers: usize) -> Self {
         let shards = (0..workers).map(|_| Aligned::default()).collect();
-        Self {
-            label: label.to_owned(),
-            shards,
-        }
+        Self { label: label.to_owned(), shards }
     }
 
     /// The share of a worker.
@@ -82,10 +79,7 @@ impl RouteShard {
 
     /// Requests by code, in the order of [`CODES`] and then all others.
     pub(super) fn codes(&self, protocol: Protocol, version: ServedVersion) -> Option<&[Cell]> {
-        self.codes
-            .get(Self::place(protocol, version))?
-            .get()
-            .map(|codes| &**codes)
+        self.codes.get(Self::place(protocol, version))?.get().map(|codes| &**codes)
     }
 }
 
@@ -111,20 +105,14 @@ pub struct UpstreamShard {
 impl Default for UpstreamShard {
     fn default() -> Self {
         let outcomes = Table::new([UpstreamOutcome::ALL.len()]);
-        Self {
-            outcomes,
-            duration: Histogram::default(),
-        }
+        Self { outcomes, duration: Histogram::default() }
     }
 }
 
 impl UpstreamMetrics {
     pub(super) fn new(label: &str, workers: usize) -> Self {
         let shards = (0..workers).map(|_| Aligned::default()).collect();
-        Self {
-            label: label.to_owned(),
-            shards,
-        }
+        Self { label: label.to_owned(), shards }
     }
 
     /// The share of a worker.

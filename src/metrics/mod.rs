@@ -72,12 +72,7 @@ impl Metrics {
     pub fn upstream(&self, name: &str) -> Arc<UpstreamMetrics> {
         let mut families = self.families();
         let new = || Arc::new(UpstreamMetrics::new(name, self.workers.len()));
-        Arc::clone(
-            families
-                .upstreams
-                .entry(name.to_owned())
-                .or_insert_with(new),
-        )
+        Arc::clone(families.upstreams.entry(name.to_owned()).or_insert_with(new))
     }
 
     /// When the certificates in force end: a name and seconds since 1970 each.
@@ -88,9 +83,7 @@ impl Metrics {
     /// A configuration came into force.
     pub fn in_force(&self, generation: u64) {
         self.generation.store(generation, Ordering::Relaxed);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.loaded.store(now.as_secs(), Ordering::Relaxed);
     }
 

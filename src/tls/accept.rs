@@ -7,7 +7,7 @@ use std::io;
 
 use rustls::{
     CommonState, Error as TlsError, HandshakeKind, ProtocolVersion,
-    server::{Accepted as Hello, Acceptor},
+    server::{Accepted as Hello, Acceptor, ServerConnection},
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::StartHandshake;
@@ -18,6 +18,9 @@ use crate::{
     session::{Alpn, Cipher, Group, HandshakeFailure, Session},
     version::TlsVersion,
 };
+
+/// Bytes that may wait to be written to one client; with fewer, large bodies cost more writes.
+const BUFFER: usize = 128 * 1024;
 
 /// A client's decrypted stream.
 pub type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
@@ -93,6 +96,7 @@ pub async fn accept(
     mut stream: TcpStream,
     received: &[u8],
     site: &Site,
+    prefers_chacha20: bool,
 ) -> Result<Accepted, HandshakeError> {
     let hello = match read_hello(received) {
         Ok(hello) => hello,
@@ -105,7 +109,11 @@ pub async fn accept(
         }
     };
     let handshake = StartHandshake::from_parts(hello, stream);
-    let stream = Box::new(handshake.into_stream(site.config.clone()).await?);
+    let config = site.settings.config(prefers_chacha20);
+    let limit = |connection: &mut ServerConnection| {
+        connection.set_buffer_limit(Some(BUFFER));
+    };
+    let stream = Box::new(handshake.into_stream_with(config, limit).await?);
     let session = session(stream.get_ref().1);
     Ok(Accepted { stream, session })
 }
@@ -130,12 +138,8 @@ fn read_hello(mut received: &[u8]) -> Result<Hello, (HandshakeError, Vec<u8>)> {
 }
 
 fn session(state: &CommonState) -> Session {
-    let number = state
-        .negotiated_cipher_suite()
-        .map_or(0, |suite| u16::from(suite.suite()));
-    let group = state
-        .negotiated_key_exchange_group()
-        .map_or(0, |group| u16::from(group.name()));
+    let number = state.negotiated_cipher_suite().map_or(0, |suite| u16::from(suite.suite()));
+    let group = state.negotiated_key_exchange_group().map_or(0, |group| u16::from(group.name()));
     Session {
         version: match state.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => TlsVersion::Tls13,

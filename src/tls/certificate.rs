@@ -72,21 +72,8 @@ impl Certificate {
         }
         let certified = certify(chain, key);
         let certified = findings.keep(certified, &places.key, &path(source, Part::Key))?;
-        let Leaf {
-            kind,
-            names,
-            addresses,
-            expires,
-            ..
-        } = leaf;
-        Some(Self {
-            name,
-            key: Arc::new(certified),
-            kind,
-            names,
-            addresses,
-            expires,
-        })
+        let Leaf { kind, names, addresses, expires, .. } = leaf;
+        Some(Self { name, key: Arc::new(certified), kind, names, addresses, expires })
     }
 
     /// Whether a client that asks for `host` accepts this certificate's names.
@@ -97,9 +84,7 @@ impl Certificate {
             HostPattern::Exact(exact) => exact == host,
             HostPattern::Wildcard(suffix) => parent == Some(suffix.as_str()),
             HostPattern::Any => false,
-        }) || host
-            .ip()
-            .is_some_and(|address| self.addresses.contains(&address))
+        }) || host.ip().is_some_and(|address| self.addresses.contains(&address))
     }
 
     /// Whether it covers everything that a pattern names.
@@ -143,9 +128,7 @@ enum CertificateError {
 }
 
 fn cause(error: &pem::PemError) -> String {
-    std::error::Error::source(error)
-        .map(|cause| format!(": {cause}"))
-        .unwrap_or_default()
+    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
 impl Findings {
@@ -159,10 +142,7 @@ impl Findings {
             Ok(value) => Some(value),
             Err(error) => {
                 let text = format!("{file}: {error}");
-                self.problems.push(Problem {
-                    place: place.clone(),
-                    text,
-                });
+                self.problems.push(Problem { place: place.clone(), text });
                 None
             }
         }
@@ -183,25 +163,12 @@ struct Places {
 
 fn named(source: &CertificateSource) -> (String, Places) {
     let places = match source {
-        CertificateSource::Files {
-            chain_place,
-            key_place,
-            ..
-        } => Places {
-            chain: chain_place.clone(),
-            key: key_place.clone(),
-        },
+        CertificateSource::Files { chain_place, key_place, .. } => {
+            Places { chain: chain_place.clone(), key: key_place.clone() }
+        }
         CertificateSource::Memory { name, .. } => {
-            let place = Place {
-                file: Arc::default(),
-                line: 1,
-                column: 1,
-                key: name.clone(),
-            };
-            Places {
-                chain: place.clone(),
-                key: place,
-            }
+            let place = Place { file: Arc::default(), line: 1, column: 1, key: name.clone() };
+            Places { chain: place.clone(), key: place }
         }
     };
     (path(source, Part::Chain), places)
@@ -259,10 +226,7 @@ fn mend_order(
         }
         let text =
             format!("{name}: the chain does not begin with the leaf; served in the right order");
-        findings.warnings.push(Problem {
-            place: places.chain.clone(),
-            text,
-        });
+        findings.warnings.push(Problem { place: places.chain.clone(), text });
     }
 }
 
@@ -281,10 +245,7 @@ impl Leaf {
     fn read(der: &CertificateDer<'_>) -> Result<Self, CertificateError> {
         let (_, certificate) = X509Certificate::from_der(der).map_err(CertificateError::Invalid)?;
         let kind = kind(&certificate).ok_or(CertificateError::UnknownKey)?;
-        let bits = certificate
-            .public_key()
-            .parsed()
-            .map_or(0, |key| key.key_size());
+        let bits = certificate.public_key().parsed().map_or(0, |key| key.key_size());
         let (mut names, mut addresses) = (Vec::new(), Vec::new());
         for name in alternative_names(&certificate) {
             match name {
@@ -301,10 +262,7 @@ impl Leaf {
             addresses,
             begins: validity.not_before.timestamp(),
             expires: validity.not_after.timestamp(),
-            dates: (
-                validity.not_before.to_string(),
-                validity.not_after.to_string(),
-            ),
+            dates: (validity.not_before.to_string(), validity.not_after.to_string()),
         })
     }
 

@@ -61,9 +61,7 @@ pub(super) fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemErro
 /// Where there is none, more than one, or one that is encrypted.
 pub(super) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     let items = items(text)?;
-    let has_certificate = items
-        .iter()
-        .any(|item| matches!(item, Item::X509Certificate(_)));
+    let has_certificate = items.iter().any(|item| matches!(item, Item::X509Certificate(_)));
     let mut keys: Vec<_> = items.into_iter().filter_map(private_key).collect();
     match (keys.len(), keys.pop()) {
         (1, Some(key)) => Ok(key),
@@ -81,9 +79,7 @@ fn items(mut text: &[u8]) -> Result<Vec<Item>, PemError> {
     if !contains(text, b"-----BEGIN ") {
         return Err(PemError::NotPem);
     }
-    rustls_pemfile::read_all(&mut text)
-        .collect::<Result<_, _>>()
-        .map_err(PemError::Broken)
+    rustls_pemfile::read_all(&mut text).collect::<Result<_, _>>().map_err(PemError::Broken)
 }
 
 fn certificate(item: Item) -> Option<CertificateDer<'static>> {
@@ -103,10 +99,7 @@ fn private_key(item: Item) -> Option<PrivateKeyDer<'static>> {
 }
 
 fn is_key(item: &Item) -> bool {
-    matches!(
-        item,
-        Item::Pkcs8Key(_) | Item::Pkcs1Key(_) | Item::Sec1Key(_)
-    )
+    matches!(item, Item::Pkcs8Key(_) | Item::Pkcs1Key(_) | Item::Sec1Key(_))
 }
 
 /// PKCS#8 says so in its label, the older form in a header of the block.

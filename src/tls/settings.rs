@@ -25,26 +25,49 @@ use crate::{
 #[error("TLS cannot be set up here: {0}")]
 pub(super) struct SettingsError(#[from] rustls::Error);
 
-/// rustls's settings for a site.
-///
-/// # Errors
-/// Where the system has no random numbers.
-pub(super) fn server_config(
+/// rustls's settings for a site, in both orders of suites.
+#[derive(Debug)]
+pub(super) struct Settings {
+    ours: Arc<ServerConfig>,
+    theirs: Arc<ServerConfig>,
+}
+
+impl Settings {
+    /// For a floor and certificates.
+    ///
+    /// # Errors
+    /// Where the system has no random numbers.
+    pub(super) fn new(
+        minimum: TlsVersion,
+        certificates: &[Arc<Certificate>],
+    ) -> Result<Self, SettingsError> {
+        let mut ours = server_config(minimum, certificates)?;
+        // A site of its own ticketer: a session never moves to a site with another floor.
+        ours.ticketer = aws_lc_rs::Ticketer::new()?;
+        ours.ignore_client_order = true;
+        let mut theirs = ours.clone();
+        theirs.ignore_client_order = false;
+        Ok(Self { ours: Arc::new(ours), theirs: Arc::new(theirs) })
+    }
+
+    /// Our order, in which AES-128 comes first: it is the cheapest for both where AES is done in
+    /// hardware. A client that puts ChaCha20 first has no such hardware and gets its own order.
+    pub(super) fn config(&self, prefers_chacha20: bool) -> Arc<ServerConfig> {
+        Arc::clone(if prefers_chacha20 { &self.theirs } else { &self.ours })
+    }
+}
+
+fn server_config(
     minimum: TlsVersion,
-    certificates: Vec<Arc<Certificate>>,
+    certificates: &[Arc<Certificate>],
 ) -> Result<ServerConfig, SettingsError> {
-    let versions: Vec<&'static SupportedProtocolVersion> = TlsVersion::ALL
-        .into_iter()
-        .filter(|version| *version >= minimum)
-        .map(supported)
-        .collect();
+    let versions: Vec<&'static SupportedProtocolVersion> =
+        TlsVersion::ALL.into_iter().filter(|version| *version >= minimum).map(supported).collect();
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&versions)?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Choice(certificates)));
+        .with_cert_resolver(Arc::new(Choice(certificates.to_vec())));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // A site of its own ticketer: a session never moves to a site with another floor.
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 1;
     Ok(config)
@@ -55,22 +78,22 @@ pub(super) fn policy(minimum: TlsVersion, certificates: &[Arc<Certificate>]) -> 
     let provider = provider();
     let served = Served {
         suites: provider.cipher_suites.iter().filter_map(suite).collect(),
-        groups: provider
-            .kx_groups
-            .iter()
-            .map(|group| u16::from(group.name()))
-            .collect(),
-        keys: certificates
-            .iter()
-            .map(|certificate| certificate.kind)
-            .collect(),
+        groups: provider.kx_groups.iter().map(|group| u16::from(group.name())).collect(),
+        keys: certificates.iter().map(|certificate| certificate.kind).collect(),
     };
     Policy { minimum, served }
 }
 
 /// rustls prefers X25519MLKEM768 where a client has it (feature `prefer-post-quantum`).
 fn provider() -> CryptoProvider {
-    aws_lc_rs::default_provider()
+    let mut provider = aws_lc_rs::default_provider();
+    // A stable sort: TLS 1.3 stays before 1.2, and ChaCha20 last.
+    provider.cipher_suites.sort_by_key(|suite| match u16::from(suite.suite()) {
+        0x1301 | 0xc02b | 0xc02f => 0,
+        0x1302 | 0xc02c | 0xc030 => 1,
+        _ => 2,
+    });
+    provider
 }
 
 fn supported(version: TlsVersion) -> &'static SupportedProtocolVersion {
@@ -83,19 +106,13 @@ fn supported(version: TlsVersion) -> &'static SupportedProtocolVersion {
 fn suite(suite: &SupportedCipherSuite) -> Option<Suite> {
     let number = u16::from(suite.suite());
     match suite {
-        SupportedCipherSuite::Tls13(_) => Some(Suite {
-            number,
-            version: TlsVersion::Tls13,
-            auth: Auth::Any,
-        }),
+        SupportedCipherSuite::Tls13(_) => {
+            Some(Suite { number, version: TlsVersion::Tls13, auth: Auth::Any })
+        }
         SupportedCipherSuite::Tls12(suite) => {
             let rsa = suite.sign.contains(&SignatureScheme::RSA_PSS_SHA256);
             let auth = if rsa { Auth::Rsa } else { Auth::Ecdsa };
-            Some(Suite {
-                number,
-                version: TlsVersion::Tls12,
-                auth,
-            })
+            Some(Suite { number, version: TlsVersion::Tls12, auth })
         }
     }
 }
@@ -111,18 +128,12 @@ impl ResolvesServerCert for Choice {
             |certificate: &Certificate| host.as_ref().is_none_or(|host| certificate.covers(host));
         // rustls has left out the schemes that no shared suite can use.
         let signs = |certificate: &&Arc<Certificate>| {
-            certificate
-                .key
-                .key
-                .choose_scheme(hello.signature_schemes())
-                .is_some()
+            certificate.key.key.choose_scheme(hello.signature_schemes()).is_some()
         };
         let usable = || self.0.iter().filter(signs);
         let chosen = usable().find(|certificate| covers(certificate));
         // A certificate with another name still lets the client say what it expected.
-        let chosen = chosen
-            .or_else(|| usable().next())
-            .or_else(|| self.0.first());
+        let chosen = chosen.or_else(|| usable().next()).or_else(|| self.0.first());
         chosen.map(|certificate| Arc::clone(&certificate.key))
     }
 }

@@ -5,11 +5,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use rustls::ServerConfig;
-
 use super::{
     certificate::{Certificate, Findings},
-    settings,
+    settings::{self, Settings},
 };
 use crate::{
     config::{CertificateSource, Place, Problem, Tls, TlsHost},
@@ -23,7 +21,7 @@ use crate::{
 pub struct Site {
     /// What is asked of a hello.
     pub policy: Policy,
-    pub(super) config: Arc<ServerConfig>,
+    pub(super) settings: Settings,
     certificates: Vec<Arc<Certificate>>,
 }
 
@@ -56,21 +54,13 @@ impl Sites {
             }
             HostPattern::Any => &self.rest,
         };
-        site.certificates
-            .iter()
-            .any(|certificate| certificate.covers_pattern(pattern))
+        site.certificates.iter().any(|certificate| certificate.covers_pattern(pattern))
     }
 
     /// Each certificate's name and when it ends, in seconds since 1970.
     pub fn expiries(&self) -> impl Iterator<Item = (String, i64)> {
-        let sites = self
-            .exact
-            .values()
-            .chain(self.wildcard.values())
-            .chain([&self.rest]);
-        sites
-            .flat_map(|site| &site.certificates)
-            .map(|one| (one.name.clone(), one.expires))
+        let sites = self.exact.values().chain(self.wildcard.values()).chain([&self.rest]);
+        sites.flat_map(|site| &site.certificates).map(|one| (one.name.clone(), one.expires))
     }
 }
 
@@ -79,26 +69,15 @@ impl Sites {
 /// # Errors
 /// Every problem at once.
 pub fn build(tls: &Tls, now: i64) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
-    let mut builder = Builder {
-        now,
-        findings: Findings::default(),
-    };
+    let mut builder = Builder { now, findings: Findings::default() };
     let common = builder.certificates(&tls.certificates);
     let rest = builder.site(tls.minimum, &common);
-    let hosts: Vec<_> = tls
-        .hosts
-        .iter()
-        .map(|host| builder.host(host, &common))
-        .collect();
+    let hosts: Vec<_> = tls.hosts.iter().map(|host| builder.host(host, &common)).collect();
     let Findings { problems, warnings } = builder.findings;
     let (Some(rest), true) = (rest, problems.is_empty()) else {
         return Err(problems);
     };
-    let mut sites = Sites {
-        exact: HashMap::new(),
-        wildcard: HashMap::new(),
-        rest,
-    };
+    let mut sites = Sites { exact: HashMap::new(), wildcard: HashMap::new(), rest };
     for (host, site) in tls.hosts.iter().zip(hosts) {
         for name in &host.names {
             let Some(site) = &site else { continue };
@@ -138,11 +117,7 @@ impl Builder {
 
     fn host(&mut self, host: &TlsHost, common: &[Arc<Certificate>]) -> Option<Arc<Site>> {
         let own = self.certificates(&host.certificates);
-        let certificates = if host.certificates.is_empty() {
-            common
-        } else {
-            &own
-        };
+        let certificates = if host.certificates.is_empty() { common } else { &own };
         if !certificates.is_empty() {
             for name in &host.names {
                 self.check_name(name, host, certificates);
@@ -157,10 +132,7 @@ impl Builder {
         host: &TlsHost,
         certificates: &[Arc<Certificate>],
     ) {
-        if certificates
-            .iter()
-            .any(|certificate| certificate.covers_pattern(name))
-        {
+        if certificates.iter().any(|certificate| certificate.covers_pattern(name)) {
             return;
         }
         let has = |certificate: &Arc<Certificate>| {
@@ -168,19 +140,12 @@ impl Builder {
             format!(
                 "{} has {}",
                 certificate.name,
-                if names.is_empty() {
-                    "none".into()
-                } else {
-                    names.join(", ")
-                }
+                if names.is_empty() { "none".into() } else { names.join(", ") }
             )
         };
         let have: Vec<_> = certificates.iter().map(has).collect();
         let text = format!("no certificate has the name {name}: {}", have.join("; "));
-        self.findings.problems.push(Problem {
-            place: host.place.clone(),
-            text,
-        });
+        self.findings.problems.push(Problem { place: host.place.clone(), text });
     }
 
     fn site(
@@ -189,23 +154,13 @@ impl Builder {
         certificates: &[Arc<Certificate>],
     ) -> Option<Arc<Site>> {
         let policy = settings::policy(minimum, certificates);
-        match settings::server_config(minimum, certificates.to_vec()) {
-            Ok(config) => Some(Arc::new(Site {
-                policy,
-                config: Arc::new(config),
-                certificates: certificates.to_vec(),
-            })),
+        match Settings::new(minimum, certificates) {
+            Ok(settings) => {
+                Some(Arc::new(Site { policy, settings, certificates: certificates.to_vec() }))
+            }
             Err(error) => {
-                let place = Place {
-                    file: Arc::default(),
-                    line: 1,
-                    column: 1,
-                    key: "tls".into(),
-                };
-                self.findings.problems.push(Problem {
-                    place,
-                    text: error.to_string(),
-                });
+                let place = Place { file: Arc::default(), line: 1, column: 1, key: "tls".into() };
+                self.findings.problems.push(Problem { place, text: error.to_string() });
                 None
             }
         }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 use super::{UpstreamError, exchange::Attempt, pool::Link};
-use crate::{metrics::UpstreamOutcome, timer::Timer};
+use crate::timer::Timer;
 
 /// The body of an upstream's response.
 #[derive(Debug)]
@@ -33,12 +33,7 @@ struct UnderWay {
 
 impl Body {
     pub(super) fn new(inner: Incoming, link: Box<Link>, attempt: Attempt, timer: Timer) -> Self {
-        let under_way = Some(UnderWay {
-            link,
-            attempt,
-            timer,
-            waiting: false,
-        });
+        let under_way = Some(UnderWay { link, attempt, timer, waiting: false });
         let mut body = Self { inner, under_way };
         if body.inner.is_end_stream() {
             body.complete();
@@ -47,12 +42,8 @@ impl Body {
     }
 
     fn complete(&mut self) {
-        if let Some(UnderWay {
-            link, mut attempt, ..
-        }) = self.under_way.take()
-        {
-            attempt.came_out(UpstreamOutcome::Success);
-            attempt.server.keep(link);
+        if let Some(UnderWay { link, attempt, .. }) = self.under_way.take() {
+            attempt.keep(link);
         }
     }
 

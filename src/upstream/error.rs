@@ -102,10 +102,6 @@ impl UpstreamError {
 
     /// What hyper's client said before there was a response.
     pub(super) fn before_response(error: hyper::Error) -> Self {
-        if error.is_parse() {
-            Self::Malformed(error)
-        } else {
-            Self::Closed(error)
-        }
+        if error.is_parse() { Self::Malformed(error) } else { Self::Closed(error) }
     }
 }

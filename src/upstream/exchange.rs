@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Attempt {
     pool: Rc<Pool>,
-    pub server: Rc<ServerPool>,
+    server: Rc<ServerPool>,
     started: Instant,
     outcome: UpstreamOutcome,
 }
@@ -36,17 +36,18 @@ impl Attempt {
     fn begin(pool: &Rc<Pool>, server: Rc<ServerPool>) -> Self {
         server.begin();
         let outcome = UpstreamOutcome::Canceled;
-        Self {
-            pool: Rc::clone(pool),
-            server,
-            started: Instant::now(),
-            outcome,
-        }
+        Self { pool: Rc::clone(pool), server, started: Instant::now(), outcome }
     }
 
     /// How it came out; until this is said, it was canceled.
     pub(super) fn came_out(&mut self, outcome: UpstreamOutcome) {
         self.outcome = outcome;
+    }
+
+    /// Gives the connection back after a whole response.
+    pub(super) fn keep(mut self, link: Box<Link>) {
+        self.came_out(UpstreamOutcome::Success);
+        self.server.keep(link, self.pool.timers.now());
     }
 
     pub(super) fn response_body_limit(&self) -> Ticks {
@@ -99,20 +100,18 @@ impl Pool {
         mut request: Request<RequestBody>,
         timer: &Timer,
     ) -> Result<(Box<Link>, Response<Incoming>), UpstreamError> {
-        while let Some(mut link) = server.kept() {
+        loop {
+            let kept = server.kept();
+            let was_kept = kept.is_some();
+            let mut link = match kept {
+                Some(link) => link,
+                None => server.fresh(timer, self.timeouts.connect).await?,
+            };
             match exchange(&mut link, request, timer, self.timeouts.response).await {
                 Ok(response) => return Ok((link, response)),
-                Err(Failed {
-                    unsent: Some(again),
-                    ..
-                }) => request = *again,
+                Err(Failed { unsent: Some(again), .. }) if was_kept => request = *again,
                 Err(failed) => return Err(failed.error),
             }
-        }
-        let mut link = server.fresh(timer, self.timeouts.connect).await?;
-        match exchange(&mut link, request, timer, self.timeouts.response).await {
-            Ok(response) => Ok((link, response)),
-            Err(failed) => Err(failed.error),
         }
     }
 }
@@ -129,12 +128,7 @@ async fn exchange(
     timer: &Timer,
     limit: Ticks,
 ) -> Result<Response<Incoming>, Failed> {
-    let mut wait = Wait {
-        upload: request.body().upload(),
-        seen: 0,
-        timer,
-        limit,
-    };
+    let mut wait = Wait { upload: request.body().upload(), seen: 0, timer, limit };
     let (sender, connection) = link.split();
     let mut response = pin!(sender.try_send_request(request));
     timer.set(limit);
@@ -173,10 +167,7 @@ impl Wait<'_> {
     }
 
     fn timeout() -> Failed {
-        Failed {
-            error: UpstreamError::ResponseTimeout,
-            unsent: None,
-        }
+        Failed { error: UpstreamError::ResponseTimeout, unsent: None }
     }
 
     fn failed(&self, mut error: TrySendError<Request<RequestBody>>) -> Failed {

@@ -10,18 +10,17 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Waker},
-    time::Duration,
 };
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::net::TcpStream;
 
 use super::{RequestBody, UpstreamError, connect};
 use crate::{
     config::{Limits, Server, Upstream},
     metrics::UpstreamMetrics,
-    timer::{Ticks, Timer, Timers},
+    timer::{Moment, Ticks, Timer, Timers},
 };
 
 /// The waits of an exchange.
@@ -52,7 +51,7 @@ pub(super) struct ServerPool {
     buffers: connect::Buffers,
     idle: RefCell<Vec<Idle>>,
     idle_most: usize,
-    idle_longest: Duration,
+    idle_longest: Ticks,
     in_flight: Cell<u32>,
 }
 
@@ -60,7 +59,7 @@ pub(super) struct ServerPool {
 struct Idle {
     /// Boxed once, because it is moved with each request and response.
     link: Box<Link>,
-    since: Instant,
+    since: Moment,
 }
 
 /// A connection, driven by whoever holds it: nothing runs it in the background.
@@ -109,17 +108,14 @@ impl Pool {
         metrics: Arc<UpstreamMetrics>,
         worker: usize,
     ) -> Self {
-        let buffers = connect::Buffers {
-            head: limits.header_size,
-            body: limits.buffer,
-        };
+        let buffers = connect::Buffers { head: limits.header_size, body: limits.buffer };
         let server = |server: &Server| {
             Rc::new(ServerPool {
                 server: server.clone(),
                 buffers,
                 idle: RefCell::default(),
                 idle_most: limits.upstream_idle_connections,
-                idle_longest: limits.upstream_idle_timeout,
+                idle_longest: Ticks::from(limits.upstream_idle_timeout),
                 in_flight: Cell::new(0),
             })
         };
@@ -129,14 +125,7 @@ impl Pool {
             response_body: Ticks::from(limits.response_body_timeout),
         };
         let servers = upstream.servers.iter().map(server).collect();
-        Self {
-            servers,
-            next: Cell::new(0),
-            timers,
-            timeouts,
-            metrics,
-            worker,
-        }
+        Self { servers, next: Cell::new(0), timers, timeouts, metrics, worker }
     }
 
     /// The server with the fewest requests in flight; among equals they take turns.
@@ -144,23 +133,16 @@ impl Pool {
         let turn = self.next.get();
         self.next.set(turn.wrapping_add(1));
         let start = turn.checked_rem(self.servers.len())?;
-        let order = self
-            .servers
-            .iter()
-            .cycle()
-            .skip(start)
-            .take(self.servers.len());
-        order
-            .min_by_key(|server| server.in_flight.get())
-            .map(Rc::clone)
+        let order = self.servers.iter().cycle().skip(start).take(self.servers.len());
+        order.min_by_key(|server| server.in_flight.get()).map(Rc::clone)
     }
 
     /// Drops kept connections that have ended or are too old.
     pub(crate) fn sweep(&self) {
-        let now = Instant::now();
+        let now = self.timers.now();
         for server in &self.servers {
             let fresh = |idle: &mut Idle| {
-                now.duration_since(idle.since) < server.idle_longest && idle.link.is_usable()
+                !now.is_after(idle.since, server.idle_longest) && idle.link.is_usable()
             };
             server.idle.borrow_mut().retain_mut(fresh);
         }
@@ -184,23 +166,19 @@ impl ServerPool {
         timer: &Timer,
         limit: Ticks,
     ) -> Result<Box<Link>, UpstreamError> {
-        match timer
-            .limit(limit, connect::connect(&self.server, self.buffers))
-            .await
-        {
+        // Boxed: a request that finds a kept connection does not reserve room for this.
+        let connecting = Box::pin(connect::connect(&self.server, self.buffers));
+        match timer.limit(limit, connecting).await {
             Ok(connected) => connected,
             Err(_elapsed) => Err(UpstreamError::ConnectTimeout),
         }
     }
 
     /// Takes a connection back after its exchange, if it can serve another.
-    pub(super) fn keep(&self, mut link: Box<Link>) {
+    pub(super) fn keep(&self, mut link: Box<Link>, now: Moment) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.idle_most && link.is_usable() {
-            idle.push(Idle {
-                link,
-                since: Instant::now(),
-            });
+            idle.push(Idle { link, since: now });
         }
     }
 

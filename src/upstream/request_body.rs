@@ -84,13 +84,7 @@ impl RequestBody {
     #[must_use]
     pub(crate) fn stream(inner: Incoming, timer: Timer, limit: Ticks) -> Self {
         let upload = Rc::default();
-        Self(Some(Stream {
-            inner,
-            upload,
-            timer,
-            limit,
-            waiting: false,
-        }))
+        Self(Some(Stream { inner, upload, timer, limit, waiting: false }))
     }
 
     pub(super) fn upload(&self) -> Option<Rc<Upload>> {
@@ -113,16 +107,11 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_none_or(|stream| stream.inner.is_end_stream())
+        self.0.as_ref().is_none_or(|stream| stream.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(
-            || SizeHint::with_exact(0),
-            |stream| stream.inner.size_hint(),
-        )
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |stream| stream.inner.size_hint())
     }
 }
 
@@ -143,9 +132,7 @@ impl Stream {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-                self.upload
-                    .bytes
-                    .set(self.upload.bytes.get().wrapping_add(bytes));
+                self.upload.bytes.set(self.upload.bytes.get().wrapping_add(bytes));
                 Some(Ok(frame))
             }
             Some(Err(error)) => {

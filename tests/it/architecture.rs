@@ -55,9 +55,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// Names that say nothing.
-const EMPTY_NAMES: &[&str] = &[
-    "utils", "util", "common", "manager", "helper", "helpers", "misc",
-];
+const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "manager", "helper", "helpers", "misc"];
 
 fn sources() -> BTreeMap<String, String> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -73,25 +71,14 @@ fn sources() -> BTreeMap<String, String> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     walk(&src, &mut found);
-    let name = |path: &Path| {
-        path.strip_prefix(&src)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned()
-    };
-    found
-        .iter()
-        .map(|path| (name(path), fs::read_to_string(path).unwrap()))
-        .collect()
+    let name = |path: &Path| path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+    found.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
 }
 
 /// The code without its comments and its tests.
 fn code(text: &str) -> String {
     let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-    let lines = text[..tests]
-        .lines()
-        .map(|line| line.split("//").next().unwrap());
+    let lines = text[..tests].lines().map(|line| line.split("//").next().unwrap());
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -135,9 +122,7 @@ fn top_level(list: &str) -> Vec<String> {
 }
 
 fn word(text: &str) -> Option<String> {
-    let end = text
-        .find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     (end > 0).then(|| text[..end].to_owned())
 }
 
@@ -166,18 +151,11 @@ fn imports_point_down() {
 fn every_module_stands_on_a_floor_and_in_the_picture() {
     let lib = sources().remove("lib.rs").unwrap();
     let files = sources();
-    let modules = files
-        .keys()
-        .map(|file| module(file))
-        .filter(|name| !matches!(*name, "lib" | "main"));
+    let modules =
+        files.keys().map(|file| module(file)).filter(|name| !matches!(*name, "lib" | "main"));
     for name in modules {
-        assert!(
-            FLOORS.iter().any(|floor| floor.contains(&name)),
-            "{name} stands on no floor"
-        );
-        let drawn = lib
-            .lines()
-            .any(|line| line.starts_with("//!") && line.contains(name));
+        assert!(FLOORS.iter().any(|floor| floor.contains(&name)), "{name} stands on no floor");
+        let drawn = lib.lines().any(|line| line.starts_with("//!") && line.contains(name));
         assert!(drawn, "{name} is not in the picture of src/lib.rs");
     }
 }
@@ -195,9 +173,7 @@ fn vendors_are_named_where_they_belong() {
                 whole && after.starts_with("::")
             });
             if names && !places.iter().any(|place| file.starts_with(place)) {
-                wrong.push(format!(
-                    "{file} names {vendor}, which belongs in {places:?}"
-                ));
+                wrong.push(format!("{file} names {vendor}, which belongs in {places:?}"));
             }
         }
     }
@@ -208,15 +184,9 @@ fn vendors_are_named_where_they_belong() {
 fn files_and_names_say_something_and_are_short() {
     for (file, text) in sources() {
         let lines = text.lines().count();
-        assert!(
-            lines <= 400,
-            "{file} has {lines} lines: find the second noun"
-        );
+        assert!(lines <= 400, "{file} has {lines} lines: find the second noun");
         let stem = Path::new(&file).file_stem().unwrap().to_str().unwrap();
-        assert!(
-            !EMPTY_NAMES.contains(&stem) && !stem.ends_with("_main"),
-            "{file}"
-        );
+        assert!(!EMPTY_NAMES.contains(&stem) && !stem.ends_with("_main"), "{file}");
         assert!(text.starts_with("//! "), "{file} does not say what it is");
     }
 }

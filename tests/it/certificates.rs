@@ -52,61 +52,30 @@ fn each_problem_in_its_words() {
     let broken = chain.replacen("MII", "!!!", 1);
     let twice = format!("{key}{key}");
     let cases = [
-        (
-            chain,
-            rsa.key_pem(),
-            KEY,
-            "the key does not belong to the certificate in the chain file",
-        ),
-        (
-            old.chain_pem(),
-            old.key_pem(),
-            CHAIN,
-            "the certificate expired on ",
-        ),
-        (
-            key,
-            key,
-            CHAIN,
-            "found a private key, expected certificates; are chain and key swapped?",
-        ),
+        (chain, rsa.key_pem(), KEY, "the key does not belong to the certificate in the chain file"),
+        (old.chain_pem(), old.key_pem(), CHAIN, "the certificate expired on "),
+        (key, key, CHAIN, "found a private key, expected certificates; are chain and key swapped?"),
         (
             chain,
             chain,
             KEY,
             "found certificates, expected a private key; are chain and key swapped?",
         ),
-        (
-            chain,
-            &encrypted,
-            KEY,
-            "the private key is encrypted; decrypt it with ",
-        ),
+        (chain, &encrypted, KEY, "the private key is encrypted; decrypt it with "),
         (chain, &twice, KEY, "found 2 private keys, expected one"),
         ("", key, CHAIN, "the file is empty"),
         ("x", key, CHAIN, "found no PEM block; convert DER with "),
-        (
-            &broken,
-            key,
-            CHAIN,
-            "found a PEM block that cannot be read: ",
-        ),
+        (&broken, key, CHAIN, "found a PEM block that cannot be read: "),
     ];
     for (chain, key, place, said) in cases {
         let problems = Folder::new(chain, key).build("").unwrap_err();
-        assert!(
-            problems.starts_with(&format!("{place}{said}")),
-            "{said}: {problems}"
-        );
+        assert!(problems.starts_with(&format!("{place}{said}")), "{said}: {problems}");
         assert_eq!(problems.lines().count(), 1, "{problems}");
     }
     let folder = Folder::new(chain, key);
     std::fs::remove_file(folder.0.path().join("k.pem")).unwrap();
     let problems = folder.build("").unwrap_err();
-    assert!(
-        problems.starts_with(&format!("{KEY}the file cannot be read: ")),
-        "{problems}"
-    );
+    assert!(problems.starts_with(&format!("{KEY}the file cannot be read: ")), "{problems}");
 }
 
 #[test]
@@ -123,12 +92,7 @@ fn a_host_without_a_certificate_for_its_name_is_a_problem() {
     for name in ["api.example.com", "a.example.org", "*.example.org"] {
         assert_eq!(folder.build(&host(name)), Ok(String::new()), "{name}");
     }
-    for name in [
-        "pay.example.com",
-        "a.b.example.org",
-        "example.org",
-        "*.example.com",
-    ] {
+    for name in ["pay.example.com", "a.b.example.org", "example.org", "*.example.com"] {
         let problems = folder.build(&host(name)).unwrap_err();
         let said = format!(
             "t.toml:6:1 tls.hosts[0].names: no certificate has the name {name}: c.pem has api.example.com, *.example.org"
@@ -156,15 +120,9 @@ fn a_chain_that_does_not_begin_with_its_leaf_is_mended() {
     let good = pki.issue(&["localhost"]);
     let turned = format!("{}{}", pki.authority_pem(), good.chain_pem());
     let warning = Folder::new(&turned, good.key_pem()).build("").unwrap();
-    assert!(
-        warning.contains("does not begin with the leaf"),
-        "{warning}"
-    );
+    assert!(warning.contains("does not begin with the leaf"), "{warning}");
     let right = format!("{}{}", good.chain_pem(), pki.authority_pem());
-    assert_eq!(
-        Folder::new(&right, good.key_pem()).build(""),
-        Ok(String::new())
-    );
+    assert_eq!(Folder::new(&right, good.key_pem()).build(""), Ok(String::new()));
 }
 
 #[test]
@@ -197,9 +155,7 @@ fn content(der: &[u8]) -> (&[u8], &[u8]) {
     let long = usize::from(der[1].saturating_sub(0x80));
     let length = match long {
         0 => usize::from(der[1]),
-        _ => der[2..2 + long]
-            .iter()
-            .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+        _ => der[2..2 + long].iter().fold(0, |length, byte| length << 8 | usize::from(*byte)),
     };
     der[2 + long..].split_at(length)
 }

@@ -25,11 +25,7 @@ fn tlsfloor(arguments: &[&str]) -> Command {
 }
 
 fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = tlsfloor(arguments).output().unwrap();
+    let Output { status, stdout, stderr } = tlsfloor(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
@@ -78,23 +74,12 @@ impl Running {
             let listed = start[key].as_str().unwrap().trim_matches(['[', ']']);
             listed.parse().unwrap_or_else(|_| panic!("{start}"))
         };
-        Self {
-            https: first("https"),
-            admin: first("admin"),
-            child,
-            lines,
-        }
+        Self { https: first("https"), admin: first("admin"), child, lines }
     }
 
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     fn event(&mut self, name: &str) -> Value {
@@ -113,10 +98,7 @@ impl Drop for Running {
 fn event(lines: &mut BufReader<ChildStdout>, name: &str) -> Value {
     loop {
         let mut line = String::new();
-        assert!(
-            lines.read_line(&mut line).unwrap() > 0,
-            "the log ended before {name}"
-        );
+        assert!(lines.read_line(&mut line).unwrap() > 0, "the log ended before {name}");
         let value: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
         if value["event"] == name {
             return value;
@@ -137,22 +119,13 @@ fn help_and_version() {
     let (code, out, _) = output(&["--version"]);
     assert_eq!(
         (code, out.as_str()),
-        (
-            Some(0),
-            concat!("tlsfloor ", env!("CARGO_PKG_VERSION"), "\n")
-        )
+        (Some(0), concat!("tlsfloor ", env!("CARGO_PKG_VERSION"), "\n"))
     );
 }
 
 #[test]
 fn wrong_usage_is_2() {
-    for arguments in [
-        &["--bogus"][..],
-        &["serve"],
-        &[],
-        &["run", "--bogus"],
-        &["check", "-c"],
-    ] {
+    for arguments in [&["--bogus"][..], &["serve"], &[], &["run", "--bogus"], &["check", "-c"]] {
         let (code, out, err) = output(arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
         assert!(err.contains("--help"), "{err}");
@@ -164,10 +137,7 @@ fn a_file_that_is_not_there_is_1_and_named() {
     for command in ["run", "check"] {
         let (code, _, err) = output(&[command, "-c", "/nowhere/tlsfloor.toml"]);
         assert_eq!(code, Some(1), "{err}");
-        assert!(
-            err.contains("/nowhere/tlsfloor.toml") && err.trim().lines().count() == 1,
-            "{err}"
-        );
+        assert!(err.contains("/nowhere/tlsfloor.toml") && err.trim().lines().count() == 1, "{err}");
     }
 }
 
@@ -202,21 +172,10 @@ idle_timeout = "ten seconds"
         (13, "limits.idle_timeout"),
     ] {
         let place = format!("tlsfloor.toml:{line}:");
-        assert!(
-            problems
-                .iter()
-                .any(|p| p.contains(&place) && p.contains(key)),
-            "{key}: {err}"
-        );
+        assert!(problems.iter().any(|p| p.contains(&place) && p.contains(key)), "{key}: {err}");
     }
-    assert!(
-        err.contains("\"https\"") && err.contains("\"orders\""),
-        "no did-you-mean: {err}"
-    );
-    assert_eq!(
-        output(&["run", "-c", text(&file)]),
-        (code, String::new(), err)
-    );
+    assert!(err.contains("\"https\"") && err.contains("\"orders\""), "no did-you-mean: {err}");
+    assert_eq!(output(&["run", "-c", text(&file)]), (code, String::new(), err));
 }
 
 #[test]
@@ -230,10 +189,7 @@ fn check_says_good_without_listening() {
     assert!(out.contains("good"), "{out}");
     let (code, _, err) = output(&["run", "-c", text(&folder.config())]);
     assert_eq!((code, err.trim().lines().count()), (Some(1), 1), "{err}");
-    assert!(
-        err.contains(&taken.local_addr().unwrap().to_string()),
-        "{err}"
-    );
+    assert!(err.contains(&taken.local_addr().unwrap().to_string()), "{err}");
     assert!(err.contains("listen.https"), "{err}");
 }
 
@@ -244,10 +200,7 @@ fn check_names_a_key_that_does_not_match_with_its_file() {
     std::fs::write(folder.dir.path().join("key.pem"), other.key_pem()).unwrap();
     let (code, _, err) = output(&["check", "-c", text(&folder.config())]);
     assert_eq!(code, Some(1), "{err}");
-    assert!(
-        err.contains("key.pem") && err.contains("tls.certificates[0]"),
-        "{err}"
-    );
+    assert!(err.contains("key.pem") && err.contains("tls.certificates[0]"), "{err}");
 }
 
 #[test]
@@ -255,10 +208,7 @@ fn the_schema_is_json() {
     let (code, out, _) = output(&["schema"]);
     assert_eq!(code, Some(0));
     let schema: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        schema["$schema"],
-        "https://json-schema.org/draft/2020-12/schema"
-    );
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,10 +216,7 @@ async fn a_refused_client_is_one_line_of_json_and_a_counter() {
     let upstream = Upstream::text("never").await;
     let folder = Folder::new(&(proxy::base(upstream.address) + "[log]\nrefused_per_minute = 2\n"));
     let mut running = Running::start(&folder);
-    let java7 = families()
-        .into_iter()
-        .find(|family| family.name == "Java 7")
-        .unwrap();
+    let java7 = families().into_iter().find(|family| family.name == "Java 7").unwrap();
     for _ in 0..5 {
         let alert = raw(running.https, &java7.bytes).await.unwrap();
         assert_eq!(alert, [0x15, 3, 1, 0, 2, 2, 70]);
@@ -313,10 +260,7 @@ async fn the_access_log_says_who_asked_what_over_which_tls() {
     ] {
         assert_eq!(line[key], value, "{key} in {line}");
     }
-    assert_eq!(
-        (line["status"].as_u64(), line["bytes"].as_u64()),
-        (Some(200), Some(5))
-    );
+    assert_eq!((line["status"].as_u64(), line["bytes"].as_u64()), (Some(200), Some(5)));
     assert!(!line.to_string().contains("secret"), "{line}");
 }
 

@@ -34,10 +34,7 @@ fn the_least_configuration_is_filled_with_defaults() {
     assert_eq!(config.plain_http.action, PlainAction::Redirect);
     assert_eq!(config.upstreams[0].servers[1].port, 80);
     assert_eq!(
-        (
-            config.routes[0].host.to_string(),
-            config.routes[0].path.as_str()
-        ),
+        (config.routes[0].host.to_string(), config.routes[0].path.as_str()),
         ("*".into(), "/")
     );
 }
@@ -46,10 +43,7 @@ fn the_least_configuration_is_filled_with_defaults() {
 fn relative_paths_begin_at_the_files_folder() {
     let config = config::parse(GOOD, Path::new("/etc/tlsfloor/t.toml")).unwrap();
     let shown = serde_json::to_value(&config).unwrap();
-    assert_eq!(
-        shown["tls"]["certificates"][0]["chain"],
-        "/etc/tlsfloor/c.pem"
-    );
+    assert_eq!(shown["tls"]["certificates"][0]["chain"], "/etc/tlsfloor/c.pem");
 }
 
 #[test]
@@ -71,10 +65,7 @@ fn each_problem_in_its_words() {
             "[listen]\nworkers = -1\n",
             "t.toml:2:11 listen.workers: found -1, expected a whole number from 0 to 1024",
         ),
-        (
-            "listen = 3\n",
-            "t.toml:1:10 listen: found 3, expected a table",
-        ),
+        ("listen = 3\n", "t.toml:1:10 listen: found 3, expected a table"),
         (
             "[listen]\nhttps = [\"8443\"]\n",
             "t.toml:2:10 listen.https[0]: found \"8443\", expected an address such as \"0.0.0.0:8443\" or \"[::]:8443\"",
@@ -83,10 +74,7 @@ fn each_problem_in_its_words() {
             "[listen]\nhttps = [1]\n",
             "t.toml:2:10 listen.https[0]: found 1, expected a string in quotes",
         ),
-        (
-            "[log]\nformat = \"jsn\"\n",
-            "t.toml:2:10 log.format: found \"jsn\", expected \"json\"?",
-        ),
+        ("[log]\nformat = \"jsn\"\n", "t.toml:2:10 log.format: found \"jsn\", expected \"json\"?"),
         (
             "[plain_http]\nstatus = 200\n",
             "t.toml:2:10 plain_http.status: found 200, expected 301, 302, 307 or 308",
@@ -189,15 +177,9 @@ fn a_floor_that_cannot_be_served_says_why() {
         assert!(said.contains("RFC 8996"), "{said}");
     }
     let said = problem(&GOOD.replace("[tls]", "[tls]\nminimum = \"1.4\""));
-    assert_eq!(
-        said,
-        "t.toml:3:11 tls.minimum: found \"1.4\", expected \"1.2\" or \"1.3\""
-    );
+    assert_eq!(said, "t.toml:3:11 tls.minimum: found \"1.4\", expected \"1.2\" or \"1.3\"");
     let host = "[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.2\"\n";
-    let text = format!(
-        "{}{host}",
-        GOOD.replace("[tls]", "[tls]\nminimum = \"1.3\"")
-    );
+    let text = format!("{}{host}", GOOD.replace("[tls]", "[tls]\nminimum = \"1.3\""));
     assert!(problem(&text).contains("expected a version not below tls.minimum = \"1.3\""));
 }
 
@@ -205,10 +187,7 @@ fn a_floor_that_cannot_be_served_says_why() {
 fn nothing_at_all_says_what_is_needed() {
     let said = problem("");
     for key in ["tls.certificates", "upstreams"] {
-        assert!(
-            said.contains(&format!("t.toml:1:1 {key}: found nothing, expected")),
-            "{said}"
-        );
+        assert!(said.contains(&format!("t.toml:1:1 {key}: found nothing, expected")), "{said}");
     }
     assert_eq!(said.lines().count(), 2, "{said}");
 }
@@ -216,25 +195,16 @@ fn nothing_at_all_says_what_is_needed() {
 #[test]
 fn mistakes_in_the_syntax_have_a_place_and_hide_no_other() {
     let said = problem("[listen]\nhttps = [\"127.0.0.1:1\"\nworkers = \"x\"\n");
-    assert!(
-        said.lines().all(|line| line.starts_with("t.toml:")),
-        "{said}"
-    );
+    assert!(said.lines().all(|line| line.starts_with("t.toml:")), "{said}");
     let said = problem(&format!("[log]\naccess = yes\nlevl = \"info\"\n{GOOD}"));
     assert!(said.contains("t.toml:2:10"), "{said}");
-    assert!(
-        said.contains("log.levl: found an unknown key, did you mean \"level\"?"),
-        "{said}"
-    );
+    assert!(said.contains("log.levl: found an unknown key, did you mean \"level\"?"), "{said}");
 }
 
 #[test]
 fn what_only_follows_from_a_mistake_is_left_out() {
     let said = problem(&GOOD.replace("name = \"orders\"", "name = 7"));
-    assert_eq!(
-        said,
-        "t.toml:5:8 upstreams[0].name: found 7, expected a string in quotes"
-    );
+    assert_eq!(said, "t.toml:5:8 upstreams[0].name: found 7, expected a string in quotes");
     let said = problem(&GOOD.replace("chain = \"c.pem\"", "chain = true"));
     assert_eq!(
         said,
@@ -248,10 +218,7 @@ fn the_schema_accepts_what_the_parser_accepts() {
     let schema = jsonschema::validator_for(&config::schema()).unwrap();
     let pieces = [
         ("", true),
-        (
-            "[listen]\nworkers = 4\nhttp = []\nadmin = \"[::1]:9901\"\n",
-            true,
-        ),
+        ("[listen]\nworkers = 4\nhttp = []\nadmin = \"[::1]:9901\"\n", true),
         ("[listen]\nworkers = 1.5\n", false),
         ("[listen]\nhttps = \"127.0.0.1:1\"\n", false),
         ("[listen]\nhttps = [\"localhost:1\"]\n", false),
@@ -268,10 +235,7 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("[limits]\nbuffer = \"128kB\"\n", false),
         ("[limits]\nhttp2_streams = 0\n", false),
         ("[limits]\nidle_timeout = \"1.5s\"\n", false),
-        (
-            "[[routes]]\nhost = \"*.a.com\"\npath = \"/v1/\"\nupstream = \"orders\"\n",
-            true,
-        ),
+        ("[[routes]]\nhost = \"*.a.com\"\npath = \"/v1/\"\nupstream = \"orders\"\n", true),
         ("[[routes]]\npath = \"v1\"\nupstream = \"orders\"\n", false),
         ("[[routes]]\nhost = \"a\"\n", false),
         ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.3\"\n", true),
@@ -297,10 +261,7 @@ fn the_schema_closes_every_table_and_knows_no_null() {
         if schema["type"] == "object" {
             assert_eq!(schema["additionalProperties"], false, "{path}");
             for (name, property) in schema["properties"].as_object().unwrap() {
-                assert!(
-                    property["description"].is_string(),
-                    "{path}.{name} is not described"
-                );
+                assert!(property["description"].is_string(), "{path}.{name} is not described");
                 walk(property, &format!("{path}.{name}"));
             }
         }

@@ -14,17 +14,9 @@ const EXAMPLE: &str = "config/tlsfloor.toml";
 /// The keys of a schema, whole paths, without array indexes.
 fn keys(schema: &Value, path: &str, found: &mut Vec<String>) {
     let items = &schema["items"];
-    let schema = if items["type"] == "object" {
-        items
-    } else {
-        schema
-    };
+    let schema = if items["type"] == "object" { items } else { schema };
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let is_table = property["type"] == "object" || property["items"]["type"] == "object";
         if is_table {
             keys(property, &path, found);
@@ -49,10 +41,7 @@ fn the_example_has_every_key() {
         } else if let Some((key, value)) = line.split_once(" = ") {
             shown.push(format!("{section}.{key}"));
             // Inline tables: certificates = [{ chain = .., key = .. }]
-            for inner in value
-                .split(['{', ','])
-                .filter_map(|part| part.split_once(" = "))
-            {
+            for inner in value.split(['{', ',']).filter_map(|part| part.split_once(" = ")) {
                 shown.push(format!("{section}.{key}.{}", inner.0.trim()));
             }
         }
@@ -76,10 +65,7 @@ fn the_example_is_the_defaults() {
         servers = ["http://127.0.0.1:3000"]
     "#;
     let defaults = config::parse(least, file).unwrap();
-    assert_eq!(
-        serde_json::to_value(example).unwrap(),
-        serde_json::to_value(defaults).unwrap()
-    );
+    assert_eq!(serde_json::to_value(example).unwrap(), serde_json::to_value(defaults).unwrap());
 }
 
 #[test]
@@ -87,21 +73,15 @@ fn the_example_holds_the_schema() {
     let document: toml::Value = toml::from_str(&read(EXAMPLE)).unwrap();
     let schema = jsonschema::validator_for(&config::schema()).unwrap();
     let document = serde_json::to_value(document).unwrap();
-    let errors: Vec<_> = schema
-        .iter_errors(&document)
-        .map(|error| error.to_string())
-        .collect();
+    let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
 }
 
 #[test]
 fn the_readmes_configurations_load() {
     let readme = read("README.md");
-    let snippets: Vec<&str> = readme
-        .split("```toml\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap())
-        .collect();
+    let snippets: Vec<&str> =
+        readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!snippets.is_empty());
     for snippet in snippets {
         let loaded = config::parse(snippet, Path::new("README.md"));

@@ -43,10 +43,7 @@ async fn a_request_under_way_is_answered_and_the_connection_then_ends() {
         let (https, admin) = (proxy.https, proxy.admin);
         let mut sender = client.open(https).await;
         let request = tokio::spawn(async move {
-            let response = sender
-                .begin(Request::get("/").body(empty()).unwrap())
-                .await
-                .unwrap();
+            let response = sender.begin(Request::get("/").body(empty()).unwrap()).await.unwrap();
             whole(response).await.unwrap()
         });
         soon(asked.notified()).await;
@@ -70,10 +67,7 @@ async fn idle_and_parked_connections_are_closed_politely() {
     let mut streams = Vec::new();
     for _ in 0..3 {
         let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         let mut first = [0; 12];
         soon(stream.read_exact(&mut first)).await.unwrap();
         assert_eq!(&first, b"HTTP/1.1 200");
@@ -116,8 +110,5 @@ async fn new_connections_are_served_while_it_is_not_ready() {
     assert_eq!(plain_get(admin, "/livez").await.status, 200);
     let drained = soon(draining).await.unwrap();
     assert_eq!(drained.cut, 0);
-    assert!(
-        TlsClient::http1().connect(https).await.is_err(),
-        "still accepting"
-    );
+    assert!(TlsClient::http1().connect(https).await.is_err(), "still accepting");
 }

@@ -17,11 +17,7 @@ use crate::support::{
 
 fn memory(name: &str, issued: &Issued) -> CertificateSource {
     let (chain, key) = (issued.chain_pem().to_owned(), issued.key_pem().to_owned());
-    CertificateSource::Memory {
-        name: name.to_owned(),
-        chain,
-        key,
-    }
+    CertificateSource::Memory { name: name.to_owned(), chain, key }
 }
 
 fn with_certificates(certificates: Vec<CertificateSource>) -> Proxy {
@@ -35,11 +31,7 @@ async fn first_record(proxy: &Proxy, hello: &[u8]) -> Result<&'static str, [u8; 
     stream.write_all(hello).await.unwrap();
     let mut start = [0; 7];
     soon(stream.read_exact(&mut start)).await.unwrap();
-    if start[0] == 0x16 {
-        Ok("pass")
-    } else {
-        Err(start)
-    }
+    if start[0] == 0x16 { Ok("pass") } else { Err(start) }
 }
 
 fn tls10() -> Hello {
@@ -62,12 +54,7 @@ async fn each_family_is_served_or_refused_in_its_own_words() {
     for family in families() {
         for (proxy, verdict) in [(&rsa, family.rsa.as_str()), (&ecdsa, family.ecdsa.as_str())] {
             if family.offered == "sslv2" {
-                assert_eq!(
-                    raw(proxy.https, &family.bytes).await.unwrap(),
-                    b"",
-                    "{}",
-                    family.name
-                );
+                assert_eq!(raw(proxy.https, &family.bytes).await.unwrap(), b"", "{}", family.name);
                 continue;
             }
             let got = first_record(proxy, &family.bytes).await;
@@ -82,12 +69,7 @@ async fn each_family_is_served_or_refused_in_its_own_words() {
                 "1.1" => 2,
                 _ => 3,
             };
-            assert_eq!(
-                got,
-                Err([0x15, 3, minor, 0, 2, 2, alert]),
-                "{}",
-                family.name
-            );
+            assert_eq!(got, Err([0x15, 3, minor, 0, 2, 2, alert]), "{}", family.name);
         }
     }
     let text = ecdsa.metrics().await;
@@ -144,28 +126,14 @@ async fn a_hello_in_many_records_is_served() {
 #[tokio::test]
 async fn what_is_no_tls_is_told_so() {
     let proxy = Proxy::start("127.0.0.1:1".parse().unwrap());
-    let answer = raw(proxy.https, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    let answer = raw(proxy.https, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let answer = String::from_utf8(answer).unwrap();
-    assert!(
-        answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
     assert!(answer.contains("https://"), "{answer}");
     let decode_error = [0x15, 3, 1, 0, 2, 2, 50];
     let huge = [0x16, 3, 1, 0x40, 0, 1, 0, 0x40, 1];
-    for bytes in [
-        &b"\0\0\0\0"[..],
-        b"SSH-2.0-x\r\n",
-        &[0x16, 3, 1, 0, 0],
-        &huge,
-    ] {
-        assert_eq!(
-            raw(proxy.https, bytes).await.unwrap(),
-            decode_error,
-            "{bytes:?}"
-        );
+    for bytes in [&b"\0\0\0\0"[..], b"SSH-2.0-x\r\n", &[0x16, 3, 1, 0, 0], &huge] {
+        assert_eq!(raw(proxy.https, bytes).await.unwrap(), decode_error, "{bytes:?}");
     }
     let series = "tlsfloor_client_hellos_total{offered=\"none\",verdict=\"fail\",reason=\"malformed\",lane=\"refuse\"}";
     assert_eq!(proxy.metric(series).await, 5.0);
@@ -187,7 +155,7 @@ async fn both_versions_are_served_and_the_floor_is_per_name() {
             _ => assert!(refused.unwrap().to_string().contains("ProtocolVersion")),
         }
     }
-    let series = "tlsfloor_handshakes_total{version=\"1.3\",cipher=\"TLS_AES_256_GCM_SHA384\",group=\"X25519MLKEM768\",alpn=\"http/1.1\",resumed=\"false\"}";
+    let series = "tlsfloor_handshakes_total{version=\"1.3\",cipher=\"TLS_AES_128_GCM_SHA256\",group=\"X25519MLKEM768\",alpn=\"http/1.1\",resumed=\"false\"}";
     assert_eq!(open.metric(series).await, 1.0, "{}", open.metrics().await);
 }
 
@@ -240,12 +208,8 @@ async fn a_session_is_resumed_where_it_was_made_and_nowhere_else() {
     assert!(!connect("other.example").await);
     let resumed: f64 = {
         let text = proxy.metrics().await;
-        let lines = text
-            .lines()
-            .filter(|line| line.contains("resumed=\"true\""));
-        lines
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
-            .sum()
+        let lines = text.lines().filter(|line| line.contains("resumed=\"true\""));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     };
     assert_eq!(resumed, 1.0);
 }
@@ -253,10 +217,6 @@ async fn a_session_is_resumed_where_it_was_made_and_nowhere_else() {
 impl hellos::Family {
     /// Its bytes, or for a client that no alert reaches those of one that any does.
     fn bytes_or_skip(&self) -> Vec<u8> {
-        if self.offered == "sslv2" {
-            tls10().bytes()
-        } else {
-            self.bytes.clone()
-        }
+        if self.offered == "sslv2" { tls10().bytes() } else { self.bytes.clone() }
     }
 }

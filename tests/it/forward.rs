@@ -30,10 +30,7 @@ async fn both_protocols_reach_the_upstream() {
         assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
         assert_eq!(answer.version, version);
         let seen = upstream.last();
-        assert_eq!(
-            (seen.method.as_str(), seen.target.as_str()),
-            ("GET", "/a/b?c=d")
-        );
+        assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/a/b?c=d"));
         assert_eq!(seen.all("host"), ["localhost"]);
     }
 }
@@ -42,19 +39,13 @@ async fn both_protocols_reach_the_upstream() {
 async fn bodies_are_the_same_bytes_both_ways() {
     let upstream = Upstream::answer(|seen| Response::new(full(seen.body.clone()))).await;
     let proxy = Proxy::start(upstream.address);
-    let body: Bytes = (0..3_000_000u32)
-        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
-        .collect();
+    let body: Bytes =
+        (0..3_000_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     for client in [TlsClient::http1(), TlsClient::http2()] {
         let request = Request::post("/echo").body(bytes(body.clone())).unwrap();
         let answer = client.send(proxy.https, request).await;
         assert_eq!(answer.status, 200);
-        assert!(
-            answer.body == body,
-            "{} of {} bytes",
-            answer.body.len(),
-            body.len()
-        );
+        assert!(answer.body == body, "{} of {} bytes", answer.body.len(), body.len());
     }
 }
 
@@ -63,24 +54,15 @@ async fn trailers_pass_both_ways() {
     let upstream = Upstream::answer(|_| {
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", "0".parse().unwrap());
-        let frames = [
-            Ok(Frame::data(Bytes::from("x"))),
-            Ok(Frame::trailers(trailers)),
-        ];
+        let frames = [Ok(Frame::data(Bytes::from("x"))), Ok(Frame::trailers(trailers))];
         let body = StreamBody::new(futures(frames)).boxed();
-        Response::builder()
-            .header("trailer", "grpc-status")
-            .body(body)
-            .unwrap()
+        Response::builder().header("trailer", "grpc-status").body(body).unwrap()
     })
     .await;
     let proxy = Proxy::start(upstream.address);
     let mut trailers = HeaderMap::new();
     trailers.insert("checksum", "7".parse().unwrap());
-    let frames = [
-        Ok(Frame::data(Bytes::from("y"))),
-        Ok(Frame::trailers(trailers)),
-    ];
+    let frames = [Ok(Frame::data(Bytes::from("y"))), Ok(Frame::trailers(trailers))];
     let body = BodyExt::boxed(StreamBody::new(futures(frames)));
     let request = Request::post("/")
         .header("te", "trailers")
@@ -127,34 +109,19 @@ async fn a_kept_connection_that_the_upstream_closed_costs_no_request() {
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_502_that_says_so() {
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let proxy = Proxy::start(closed);
     for client in [TlsClient::http1(), TlsClient::http2()] {
         let answer = client.get(proxy.https, "/").await;
         assert_eq!(answer.status, 502);
         assert_eq!(answer.field("content-type"), "application/problem+json");
-        assert_eq!(
-            answer.field("proxy-status"),
-            "tlsfloor; error=connection_refused"
-        );
+        assert_eq!(answer.field("proxy-status"), "tlsfloor; error=connection_refused");
         assert_eq!(answer.field("x-request-id").len(), 32);
         assert_eq!(answer.json()["status"], 502);
-        assert_eq!(
-            answer.json()["type"],
-            "urn:tlsfloor:problem:connection-refused"
-        );
+        assert_eq!(answer.json()["type"], "urn:tlsfloor:problem:connection-refused");
     }
     let outcome = "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"connect_refused\"}";
-    assert_eq!(
-        proxy.metric(outcome).await,
-        2.0,
-        "{}",
-        proxy.metrics().await
-    );
+    assert_eq!(proxy.metric(outcome).await, 2.0, "{}", proxy.metrics().await);
 }
 
 #[tokio::test]
@@ -168,10 +135,7 @@ async fn what_is_no_response_is_a_502() {
             b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
             "http_protocol_error",
         ),
-        (
-            b"HTTP/1.1 200 OK\r\nx: a\r\n folded\r\n\r\n",
-            "http_protocol_error",
-        ),
+        (b"HTTP/1.1 200 OK\r\nx: a\r\n folded\r\n\r\n", "http_protocol_error"),
         (
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
             "http_protocol_error",
@@ -182,11 +146,7 @@ async fn what_is_no_response_is_a_502() {
         let got = TlsClient::http1().get(proxy.https, "/").await;
         let said = String::from_utf8_lossy(answer);
         assert_eq!(got.status, 502, "{said}");
-        assert_eq!(
-            got.field("proxy-status"),
-            format!("tlsfloor; error={kind}"),
-            "{said}"
-        );
+        assert_eq!(got.field("proxy-status"), format!("tlsfloor; error={kind}"), "{said}");
     }
 }
 
@@ -202,10 +162,7 @@ async fn an_upstream_that_never_answers_is_a_504() {
     });
     let answer = TlsClient::http2().get(proxy.https, "/").await;
     assert_eq!(answer.status, 504);
-    assert_eq!(
-        answer.field("proxy-status"),
-        "tlsfloor; error=http_response_timeout"
-    );
+    assert_eq!(answer.field("proxy-status"), "tlsfloor; error=http_response_timeout");
 }
 
 const SHORT_BODIES: [&[u8]; 3] = [
@@ -240,14 +197,9 @@ async fn an_upstream_that_dies_inside_a_body_aborts_the_response() {
 async fn a_body_cut_off_towards_http_1_0_is_not_ended_cleanly() {
     let proxy = Proxy::start(answers_bytes(SHORT_BODIES[1]).await);
     let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.0\r\nhost: localhost\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
-    soon(stream.read_to_end(&mut answer))
-        .await
-        .expect_err("ended cleanly");
+    soon(stream.read_to_end(&mut answer)).await.expect_err("ended cleanly");
 }
 
 #[tokio::test]
@@ -305,9 +257,7 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
     stream.write_all(head).await.unwrap();
     stream.write_all(&[b'x'; 50_000]).await.unwrap();
     let mut answer = vec![0; 12];
-    soon(stream.read_exact(&mut answer))
-        .await
-        .expect("the answer was lost");
+    soon(stream.read_exact(&mut answer)).await.expect("the answer was lost");
     assert_eq!(answer, b"HTTP/1.1 413");
 }
 
@@ -343,10 +293,7 @@ async fn a_response_without_length_keeps_its_end() {
         answers_bytes(b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\nuntil close").await;
     let proxy = Proxy::start(address);
     let answer = TlsClient::http1().get(proxy.https, "/").await;
-    assert_eq!(
-        (answer.status, answer.text().as_str()),
-        (200, "until close")
-    );
+    assert_eq!((answer.status, answer.text().as_str()), (200, "until close"));
     assert_eq!(answer.version, hyper::Version::HTTP_11);
 }
 
@@ -380,16 +327,10 @@ async fn a_download_is_read_only_as_fast_as_the_client_takes_it() {
         let mut tell = tell.clone();
         tell.mark_unchanged();
         let mut sender = client.open(proxy.https).await;
-        let response = sender
-            .begin(Request::get("/").body(empty()).unwrap())
-            .await
-            .unwrap();
+        let response = sender.begin(Request::get("/").body(empty()).unwrap()).await.unwrap();
         soon(tell.changed()).await.unwrap();
         let sent = tell.borrow().unwrap();
-        assert!(
-            sent < WHOLE / 2,
-            "{sent} bytes were taken from the upstream"
-        );
+        assert!(sent < WHOLE / 2, "{sent} bytes were taken from the upstream");
         drop(response);
     }
 }

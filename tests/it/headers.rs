@@ -12,19 +12,13 @@ use crate::support::{
 async fn an_upstream_is_told_who_asks_and_over_what() {
     let upstream = Upstream::text("ok").await;
     let proxy = Proxy::start(upstream.address);
-    TlsClient::http1()
-        .only(&rustls::version::TLS12)
-        .get(proxy.https, "/")
-        .await;
+    TlsClient::http1().only(&rustls::version::TLS12).get(proxy.https, "/").await;
     let seen = upstream.last();
     assert_eq!(seen.all("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
     assert_eq!(seen.all("x-forwarded-host"), ["localhost"]);
     assert_eq!(seen.all("x-tls-version"), ["1.2"]);
-    assert!(
-        seen.all("x-tls-cipher")[0].starts_with("TLS_ECDHE_ECDSA_WITH_"),
-        "{seen:?}"
-    );
+    assert!(seen.all("x-tls-cipher")[0].starts_with("TLS_ECDHE_ECDSA_WITH_"), "{seen:?}");
     assert_eq!(seen.all("x-tls-sni"), ["localhost"]);
     assert!(seen.all("x-tls-ja4")[0].starts_with("t12d"), "{seen:?}");
     assert_eq!(seen.all("x-request-id")[0].len(), 32);
@@ -57,15 +51,9 @@ async fn a_clients_own_copies_never_pass_in_any_spelling() {
         for name in forged {
             request = request.header(name, "forged");
         }
-        client
-            .send(proxy.https, request.body(empty()).unwrap())
-            .await;
+        client.send(proxy.https, request.body(empty()).unwrap()).await;
         let seen = upstream.last();
-        let passed: Vec<_> = seen
-            .headers
-            .iter()
-            .filter(|(_, value)| *value == "forged")
-            .collect();
+        let passed: Vec<_> = seen.headers.iter().filter(|(_, value)| *value == "forged").collect();
         assert!(passed.is_empty(), "{passed:?}");
         assert_eq!(seen.all("x-forwarded-for"), ["127.0.0.1"]);
     }
@@ -80,11 +68,7 @@ async fn fields_of_one_connection_end_here_both_ways() {
     let proxy = Proxy::start(address);
     let answer = TlsClient::http1().get(proxy.https, "/").await;
     for name in ["x-hop", "keep-alive", "proxy-authenticate", "connection"] {
-        assert!(
-            !answer.headers.contains_key(name),
-            "{name}: {:?}",
-            answer.headers
-        );
+        assert!(!answer.headers.contains_key(name), "{name}: {:?}", answer.headers);
     }
     assert_eq!(answer.field("x-end"), "2");
 
@@ -97,23 +81,11 @@ async fn fields_of_one_connection_end_here_both_ways() {
         .header("upgrade", "h2c")
         .header("http2-settings", "AAMAAABkAAQAAP__")
         .header("te", "gzip");
-    TlsClient::http1()
-        .send(proxy.https, request.body(empty()).unwrap())
-        .await;
+    TlsClient::http1().send(proxy.https, request.body(empty()).unwrap()).await;
     let seen = upstream.last();
-    for name in [
-        "x-secret",
-        "connection",
-        "proxy-authorization",
-        "upgrade",
-        "http2-settings",
-        "te",
-    ] {
-        assert!(
-            !seen.headers.contains_key(name),
-            "{name}: {:?}",
-            seen.headers
-        );
+    for name in ["x-secret", "connection", "proxy-authorization", "upgrade", "http2-settings", "te"]
+    {
+        assert!(!seen.headers.contains_key(name), "{name}: {:?}", seen.headers);
     }
 }
 
@@ -121,12 +93,8 @@ async fn fields_of_one_connection_end_here_both_ways() {
 async fn a_cookie_split_over_http2_fields_is_joined() {
     let upstream = Upstream::text("ok").await;
     let proxy = Proxy::start(upstream.address);
-    let request = Request::get("/")
-        .header("cookie", "a=1")
-        .header("cookie", "b=2");
-    TlsClient::http2()
-        .send(proxy.https, request.body(empty()).unwrap())
-        .await;
+    let request = Request::get("/").header("cookie", "a=1").header("cookie", "b=2");
+    TlsClient::http2().send(proxy.https, request.body(empty()).unwrap()).await;
     assert_eq!(upstream.last().all("cookie"), ["a=1; b=2"]);
 }
 
@@ -137,10 +105,7 @@ async fn hsts_is_sent_over_tls_only_and_an_upstreams_own_stands() {
         config.plain_http.action = tlsfloor::config::PlainAction::Forward;
     });
     let answer = TlsClient::http2().get(proxy.https, "/").await;
-    assert_eq!(
-        answer.field("strict-transport-security"),
-        "max-age=31536000"
-    );
+    assert_eq!(answer.field("strict-transport-security"), "max-age=31536000");
     let plain = client::plain_get(proxy.http, "/").await;
     assert_eq!(plain.text(), "ok");
     assert!(!plain.headers.contains_key("strict-transport-security"));
@@ -168,37 +133,17 @@ async fn requests_that_could_be_read_two_ways_are_refused() {
         ("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", "405"),
         ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a\r\nx: 1\r\n 2\r\n\r\n", "400"),
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-            "400",
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
-            "400",
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-            "501",
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-            "400",
-        ),
-        (
-            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            "400",
-        ),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "400"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na", "400"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "400"),
+        ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", "400"),
     ];
     for (request, status) in cases {
         let request = request.replacen("\r\n", "\r\nConnection: close\r\n", 1);
-        let answer = client::raw_tls(proxy.https, request.as_bytes())
-            .await
-            .unwrap();
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{request:?} got {answer:?}"
-        );
+        let answer = client::raw_tls(proxy.https, request.as_bytes()).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?} got {answer:?}");
     }
     assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
 }
@@ -208,9 +153,7 @@ async fn the_target_wins_over_host_and_reaches_the_upstream_as_a_path() {
     let upstream = Upstream::text("ok").await;
     let proxy = Proxy::start(upstream.address);
     let request = "GET http://other.example/x?y HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let answer = client::raw_tls(proxy.https, request.as_bytes())
-        .await
-        .unwrap();
+    let answer = client::raw_tls(proxy.https, request.as_bytes()).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let seen = upstream.last();
     assert_eq!(seen.target, "/x?y");
@@ -236,13 +179,8 @@ async fn over_http2_host_must_be_the_authority() {
 async fn a_head_that_is_too_large_is_a_431() {
     let upstream = Upstream::text("ok").await;
     let proxy = Proxy::with(upstream.address, |config| config.limits.header_size = 8192);
-    let request = format!(
-        "GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n",
-        "y".repeat(9000)
-    );
-    let answer = client::raw_tls(proxy.https, request.as_bytes())
-        .await
-        .unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "y".repeat(9000));
+    let answer = client::raw_tls(proxy.https, request.as_bytes()).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     assert!(upstream.seen().is_empty());
 }
@@ -253,22 +191,10 @@ async fn nothing_is_served_at_an_unknown_host_or_path() {
     let text = crate::support::proxy::base(upstream.address)
         + "[[routes]]\nhost = \"localhost\"\npath = \"/v1/\"\nupstream = \"api\"\n";
     let proxy = Proxy::from_text(&text, |_| {});
-    assert_eq!(
-        TlsClient::http1().get(proxy.https, "/v1/x").await.status,
-        200
-    );
+    assert_eq!(TlsClient::http1().get(proxy.https, "/v1/x").await.status, 200);
     let answer = TlsClient::http1().get(proxy.https, "/v2/").await;
     assert_eq!(answer.status, 404);
-    assert_eq!(
-        answer.field("proxy-status"),
-        "tlsfloor; error=destination_not_found"
-    );
-    let other = Request::get("/v1/x")
-        .header("host", "other.example")
-        .body(empty())
-        .unwrap();
-    assert_eq!(
-        TlsClient::http1().send(proxy.https, other).await.status,
-        404
-    );
+    assert_eq!(answer.field("proxy-status"), "tlsfloor; error=destination_not_found");
+    let other = Request::get("/v1/x").header("host", "other.example").body(empty()).unwrap();
+    assert_eq!(TlsClient::http1().send(proxy.https, other).await.status, 404);
 }

@@ -42,12 +42,7 @@ async fn a_client_that_sends_no_hello_is_closed() {
         drop(soon(stream.read_to_end(&mut Vec::new())).await);
     }
     let counted = "tlsfloor_handshake_failures_total{reason=\"timeout\"}";
-    assert_eq!(
-        proxy.metric(counted).await,
-        2.0,
-        "{}",
-        proxy.metrics().await
-    );
+    assert_eq!(proxy.metric(counted).await, 2.0, "{}", proxy.metrics().await);
 }
 
 #[tokio::test]
@@ -57,16 +52,10 @@ async fn a_head_that_does_not_come_in_time_is_a_408() {
         config.limits.header_timeout = SHORT;
     });
     let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nx-slow: ")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nx-slow: ").await.unwrap();
     let mut answer = String::new();
     soon(stream.read_to_string(&mut answer)).await.unwrap();
-    assert!(
-        answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
 }
 
@@ -97,10 +86,7 @@ async fn an_idle_connection_is_closed_in_time_and_with_a_close_notify() {
         config.limits.idle_timeout = SHORT;
     });
     let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     // rustls makes an end without close_notify an error.
     soon(stream.read_to_string(&mut answer)).await.unwrap();
@@ -126,10 +112,7 @@ async fn a_parked_connection_goes_on_where_it_was() {
     let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
     for _ in 0..3 {
         parked(&proxy, 1.0).await;
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\nok") {
             answer.push(soon(stream.read_u8()).await.unwrap());
@@ -146,11 +129,9 @@ async fn a_request_that_comes_to_a_parked_connection_in_parts_is_whole() {
     let proxy = Proxy::start(upstream.address);
     let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
     parked(&proxy, 1.0).await;
-    for part in [
-        &b"GET /parts HTT"[..],
-        b"P/1.1\r\nHost: loc",
-        b"alhost\r\nConnection: close\r\n\r\n",
-    ] {
+    for part in
+        [&b"GET /parts HTT"[..], b"P/1.1\r\nHost: loc", b"alhost\r\nConnection: close\r\n\r\n"]
+    {
         stream.write_all(part).await.unwrap();
         // Only the first byte wakes it; then it waits for the rest as any other.
         parked(&proxy, 0.0).await;

@@ -15,9 +15,7 @@ async fn ask(proxy: &Proxy, request: &str) -> String {
 }
 
 fn location(answer: &str) -> &str {
-    let line = answer
-        .lines()
-        .find_map(|line| line.strip_prefix("location: "));
+    let line = answer.lines().find_map(|line| line.strip_prefix("location: "));
     line.unwrap_or_else(|| panic!("no location: {answer}"))
 }
 
@@ -28,18 +26,12 @@ async fn a_redirect_keeps_host_path_and_query() {
         config.plain_http.https_port = 8443;
     });
     let cases = [
-        (
-            "GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n",
-            "https://127.0.0.1:8443/a?b=c",
-        ),
+        ("GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n", "https://127.0.0.1:8443/a?b=c"),
         (
             "POST / HTTP/1.1\r\nHost: Api.Example\r\nContent-Length: 2\r\n\r\nhi",
             "https://Api.Example:8443/",
         ),
-        (
-            "GET /x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
-            "https://[::1]:8443/x",
-        ),
+        ("GET /x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "https://[::1]:8443/x"),
         (
             "GET http://other.example:81/y?z HTTP/1.1\r\nHost: a\r\n\r\n",
             "https://other.example:8443/y?z",
@@ -53,21 +45,13 @@ async fn a_redirect_keeps_host_path_and_query() {
     ];
     for (request, target) in cases {
         let answer = ask(&proxy, request).await;
-        assert!(
-            answer.contains(" 301 Moved Permanently\r\n"),
-            "{request} got {answer}"
-        );
+        assert!(answer.contains(" 301 Moved Permanently\r\n"), "{request} got {answer}");
         assert_eq!(location(&answer), target);
         assert!(!answer.contains("strict-transport-security"), "{answer}");
     }
     assert!(upstream.seen().is_empty());
     let counted = "tlsfloor_plain_http_requests_total{action=\"redirect\",credentials=\"none\"}";
-    assert_eq!(
-        proxy.metric(counted).await,
-        7.0,
-        "{}",
-        proxy.metrics().await
-    );
+    assert_eq!(proxy.metric(counted).await, 7.0, "{}", proxy.metrics().await);
 }
 
 #[tokio::test]
@@ -97,10 +81,7 @@ async fn a_host_that_is_none_is_never_echoed() {
             answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.0 400 "),
             "{request:?}: {answer}"
         );
-        assert!(
-            !answer.contains("evil") && !answer.contains("location"),
-            "{answer}"
-        );
+        assert!(!answer.contains("evil") && !answer.contains("location"), "{answer}");
     }
 }
 
@@ -138,10 +119,7 @@ async fn a_tls_client_on_the_plain_port_gets_an_alert() {
     let upstream = Upstream::text("never").await;
     let proxy = Proxy::start(upstream.address);
     let hello = [0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3];
-    assert_eq!(
-        raw(proxy.http, &hello).await.unwrap(),
-        [0x15, 3, 1, 0, 2, 2, 10]
-    );
+    assert_eq!(raw(proxy.http, &hello).await.unwrap(), [0x15, 3, 1, 0, 2, 2, 10]);
 }
 
 #[tokio::test]

@@ -28,13 +28,7 @@ pub(super) fn plain_http(
         ("forward", PlainAction::Forward),
     ];
     let key = "plain_http.action";
-    let action = value::word(
-        document,
-        raw.action.as_ref(),
-        key,
-        PlainAction::Redirect,
-        &actions,
-    );
+    let action = value::word(document, raw.action.as_ref(), key, PlainAction::Redirect, &actions);
     let status = raw.status.as_ref().map_or(301, |status| {
         let found = *status.get_ref();
         if !matches!(found, 301 | 302 | 307 | 308) {
@@ -47,31 +41,16 @@ pub(super) fn plain_http(
     let https_port = value::number(document, raw.https_port.as_ref(), key, 443, 1..=65_535);
     let mut exempt_paths = Vec::new();
     for (index, text) in raw.exempt_paths.unwrap_or_default().iter().enumerate() {
-        exempt_paths.push(path(
-            text,
-            &format!("plain_http.exempt_paths[{index}]"),
-            document,
-        ));
+        exempt_paths.push(path(text, &format!("plain_http.exempt_paths[{index}]"), document));
     }
-    PlainHttp {
-        action,
-        status,
-        https_port,
-        exempt_paths,
-    }
+    PlainHttp { action, status, https_port, exempt_paths }
 }
 
 pub(super) fn hsts(raw: Option<Spanned<raw::Hsts>>, document: &mut Document<'_>) -> Hsts {
     let (raw, _) = value::section(raw);
     let (age, most) = (raw.max_age.as_ref(), 3650 * DAY);
     Hsts {
-        max_age: value::duration(
-            document,
-            age,
-            "hsts.max_age",
-            365 * DAY,
-            Duration::ZERO..=most,
-        ),
+        max_age: value::duration(document, age, "hsts.max_age", 365 * DAY, Duration::ZERO..=most),
         include_subdomains: value::switch(raw.include_subdomains.as_ref(), false),
         preload: value::switch(raw.preload.as_ref(), false),
     }
@@ -90,12 +69,7 @@ pub(super) fn upstreams(
         let key = format!("upstreams[{index}]");
         let span = raw.span();
         let raw = raw.into_inner();
-        let servers = servers(
-            raw.servers,
-            span.clone(),
-            &format!("{key}.servers"),
-            document,
-        );
+        let servers = servers(raw.servers, span.clone(), &format!("{key}.servers"), document);
         let name_key = format!("{key}.name");
         let Some(name) = raw.name else {
             value::missing(document, span, &name_key, "the name that routes use");
@@ -103,21 +77,10 @@ pub(super) fn upstreams(
         };
         if name.get_ref().is_empty() {
             wrong(document, &name, &name_key, "the name that routes use");
-        } else if upstreams
-            .iter()
-            .any(|upstream| *upstream.name == **name.get_ref())
-        {
-            wrong(
-                document,
-                &name,
-                &name_key,
-                "a name that no upstream above has",
-            );
+        } else if upstreams.iter().any(|upstream| *upstream.name == **name.get_ref()) {
+            wrong(document, &name, &name_key, "a name that no upstream above has");
         }
-        upstreams.push(Upstream {
-            name: Arc::from(name.into_inner()),
-            servers,
-        });
+        upstreams.push(Upstream { name: Arc::from(name.into_inner()), servers });
     }
     upstreams
 }
@@ -147,9 +110,7 @@ fn server(url: &str) -> Result<Server, &'static str> {
     const HTTP_ONLY: &str = "\"http://HOST:PORT\"; other protocols to upstreams are not served by \
         this version";
     let Some(rest) = url.strip_prefix("http://") else {
-        let other = ["https://", "h2c://"]
-            .iter()
-            .any(|scheme| url.starts_with(scheme));
+        let other = ["https://", "h2c://"].iter().any(|scheme| url.starts_with(scheme));
         return Err(if other { HTTP_ONLY } else { EXPECTED });
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -200,12 +161,7 @@ fn everything(upstreams: &[Upstream], document: &mut Document<'_>) -> Vec<Route>
         [_] => {
             let place = document.place(0..0, "routes");
             let path = "/".to_owned();
-            return vec![Route {
-                host: HostPattern::Any,
-                path,
-                upstream: 0,
-                place,
-            }];
+            return vec![Route { host: HostPattern::Any, path, upstream: 0, place }];
         }
         [..] => {
             let what = "[[routes]], because there is more than one upstream";
@@ -231,9 +187,7 @@ fn route(
         }
         host.ok()
     });
-    let path = raw
-        .path
-        .map(|text| path(&text, &format!("{key}.path"), document));
+    let path = raw.path.map(|text| path(&text, &format!("{key}.path"), document));
     let upstream = upstream(raw.upstream, span.clone(), key, upstreams, document);
     let place = document.place(span, key);
     Some(Route {
@@ -256,9 +210,7 @@ fn upstream(
         value::missing(document, span, &key, "the name of an upstream");
         return None;
     };
-    let named = upstreams
-        .iter()
-        .position(|upstream| *upstream.name == **text.get_ref());
+    let named = upstreams.iter().position(|upstream| *upstream.name == **text.get_ref());
     if named.is_none() && !document.has_reported("upstreams") {
         let names: Vec<&str> = upstreams.iter().map(|upstream| &*upstream.name).collect();
         let expected = match nearest(text.get_ref(), &names) {

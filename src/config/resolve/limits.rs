@@ -12,13 +12,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub(super) fn log(raw: Option<Spanned<raw::Log>>, document: &mut Document<'_>) -> Log {
     let (raw, _) = value::section(raw);
     let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
-    let format = value::word(
-        document,
-        raw.format.as_ref(),
-        "log.format",
-        LogFormat::Json,
-        &formats,
-    );
+    let format =
+        value::word(document, raw.format.as_ref(), "log.format", LogFormat::Json, &formats);
     let lines = raw.refused_per_minute.as_ref();
     let key = "log.refused_per_minute";
     let refused_per_minute = value::number(document, lines, key, 30, 0..=1_000_000);
@@ -33,25 +28,14 @@ pub(super) fn log(raw: Option<Spanned<raw::Log>>, document: &mut Document<'_>) -
         },
     );
     let access = value::switch(raw.access.as_ref(), false);
-    Log {
-        format,
-        level,
-        access,
-        refused_per_minute,
-    }
+    Log { format, level, access, refused_per_minute }
 }
 
 pub(super) fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_>) -> Drain {
     let (raw, _) = value::section(raw);
     let mut duration = |value: Option<Text>, key, seconds| {
         let default = Duration::from_secs(seconds);
-        value::duration(
-            document,
-            value.as_ref(),
-            key,
-            default,
-            Duration::ZERO..=24 * HOUR,
-        )
+        value::duration(document, value.as_ref(), key, default, Duration::ZERO..=24 * HOUR)
     };
     Drain {
         delay: duration(raw.delay, "drain.delay", 5),

@@ -16,25 +16,12 @@ pub(super) fn listen(raw: Option<Spanned<raw::Listen>>, document: &mut Document<
     let mut taken = Vec::new();
     let https = addresses(raw.https, "listen.https", any(8443), &mut taken, document);
     let http = addresses(raw.http, "listen.http", any(8080), &mut taken, document);
-    let admin = raw
-        .admin
-        .and_then(|text| address(&text, "listen.admin", &mut taken, document));
-    let workers = value::number(
-        document,
-        raw.workers.as_ref(),
-        "listen.workers",
-        0,
-        0..=1024,
-    );
+    let admin = raw.admin.and_then(|text| address(&text, "listen.admin", &mut taken, document));
+    let workers = value::number(document, raw.workers.as_ref(), "listen.workers", 0, 0..=1024);
     if https.is_empty() {
         value::missing(document, span, "listen.https", "at least one address");
     }
-    Listen {
-        https,
-        http,
-        admin: admin.unwrap_or(local),
-        workers,
-    }
+    Listen { https, http, admin: admin.unwrap_or(local), workers }
 }
 
 fn addresses(

@@ -22,15 +22,5 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
     let limits = limits::limits(raw.limits, document);
-    Some(Config {
-        listen,
-        tls,
-        plain_http,
-        hsts,
-        upstreams,
-        routes,
-        log,
-        drain,
-        limits,
-    })
+    Some(Config { listen, tls, plain_http, hsts, upstreams, routes, log, drain, limits })
 }

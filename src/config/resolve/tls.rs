@@ -18,12 +18,7 @@ const TOO_LOW: &str = "\"1.2\" or \"1.3\": TLS 1.1 and older must not be negotia
 
 pub(super) fn tls(raw: Option<Spanned<raw::Tls>>, document: &mut Document<'_>) -> Tls {
     let (raw, span) = value::section(raw);
-    let minimum = minimum(
-        raw.minimum.as_ref(),
-        "tls.minimum",
-        TlsVersion::Tls12,
-        document,
-    );
+    let minimum = minimum(raw.minimum.as_ref(), "tls.minimum", TlsVersion::Tls12, document);
     if raw.certificates.is_empty() {
         let what = "at least one { chain = \"FILE\", key = \"FILE\" }";
         value::missing(document, span, "tls.certificates", what);
@@ -32,19 +27,9 @@ pub(super) fn tls(raw: Option<Spanned<raw::Tls>>, document: &mut Document<'_>) -
     let mut names = Vec::new();
     let mut hosts = Vec::new();
     for (index, raw) in raw.hosts.into_iter().enumerate() {
-        hosts.push(host(
-            raw,
-            &format!("tls.hosts[{index}]"),
-            minimum,
-            &mut names,
-            document,
-        ));
+        hosts.push(host(raw, &format!("tls.hosts[{index}]"), minimum, &mut names, document));
     }
-    Tls {
-        minimum,
-        certificates,
-        hosts,
-    }
+    Tls { minimum, certificates, hosts }
 }
 
 fn minimum(
@@ -54,27 +39,13 @@ fn minimum(
     document: &mut Document<'_>,
 ) -> TlsVersion {
     let Some(text) = value else { return default };
-    if let Some(version) = TlsVersion::ALL
-        .into_iter()
-        .find(|one| one.as_str() == text.get_ref())
-    {
+    if let Some(version) = TlsVersion::ALL.into_iter().find(|one| one.as_str() == text.get_ref()) {
         return version;
     }
     let lower = text.get_ref().to_ascii_lowercase();
-    let number = lower
-        .trim_start_matches("tls")
-        .trim_start_matches(['v', ' ', '_', '-']);
+    let number = lower.trim_start_matches("tls").trim_start_matches(['v', ' ', '_', '-']);
     let is_old = lower.starts_with("ssl") || matches!(number, "1" | "1.0" | "1.1" | "1_0" | "1_1");
-    wrong(
-        document,
-        text,
-        key,
-        if is_old {
-            TOO_LOW
-        } else {
-            "\"1.2\" or \"1.3\""
-        },
-    );
+    wrong(document, text, key, if is_old { TOO_LOW } else { "\"1.2\" or \"1.3\"" });
     default
 }
 
@@ -86,28 +57,13 @@ fn certificates(
     let mut sources = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let span = raw.span();
-        let raw::Certificate {
-            chain,
-            key: private,
-        } = raw.into_inner();
+        let raw::Certificate { chain, key: private } = raw.into_inner();
         let at = format!("{key}.certificates[{index}]");
         let chain_key = format!("{at}.chain");
         let private_key = format!("{at}.key");
         let (Some(chain), Some(private)) = (
-            file(
-                chain,
-                span.clone(),
-                &chain_key,
-                "the PEM file of the chain",
-                document,
-            ),
-            file(
-                private,
-                span,
-                &private_key,
-                "the PEM file of the private key",
-                document,
-            ),
+            file(chain, span.clone(), &chain_key, "the PEM file of the chain", document),
+            file(private, span, &private_key, "the PEM file of the private key", document),
         ) else {
             continue;
         };
@@ -155,12 +111,7 @@ fn host(
     }
     let mut names = Vec::new();
     for (index, text) in raw.names.unwrap_or_default().iter().enumerate() {
-        names.extend(name(
-            text,
-            &format!("{names_key}[{index}]"),
-            taken,
-            document,
-        ));
+        names.extend(name(text, &format!("{names_key}[{index}]"), taken, document));
     }
     let minimum_key = format!("{key}.minimum");
     let minimum = minimum(raw.minimum.as_ref(), &minimum_key, floor, document);
@@ -169,12 +120,7 @@ fn host(
         wrong(document, text, &minimum_key, &expected);
     }
     let certificates = certificates(raw.certificates, key, document);
-    TlsHost {
-        names,
-        minimum,
-        certificates,
-        place: document.place(span, &names_key),
-    }
+    TlsHost { names, minimum, certificates, place: document.place(span, &names_key) }
 }
 
 fn name(

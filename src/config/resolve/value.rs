@@ -13,11 +13,7 @@ use crate::config::{
 /// Reports that `value` is not what it should be.
 pub(super) fn wrong(document: &mut Document<'_>, value: &Text, key: &str, expected: &str) {
     let found = value.get_ref();
-    document.report(
-        value.span(),
-        key,
-        format!("found \"{found}\", expected {expected}"),
-    );
+    document.report(value.span(), key, format!("found \"{found}\", expected {expected}"));
 }
 
 /// A section's content, and its place for what is missing in it; absent: the first line.
@@ -53,12 +49,7 @@ pub(super) fn duration(
         Some(duration) if range.contains(&duration) => duration,
         Some(_) => {
             let (least, most) = (range.start(), range.end());
-            wrong(
-                document,
-                text,
-                key,
-                &format!("a duration from {least:?} to {most:?}"),
-            );
+            wrong(document, text, key, &format!("a duration from {least:?} to {most:?}"));
             default
         }
         None => {
@@ -81,12 +72,7 @@ pub(super) fn size(
         Some(size) if range.contains(&size) => size,
         Some(_) => {
             let (least, most) = (range.start() >> 10, range.end() >> 10);
-            wrong(
-                document,
-                text,
-                key,
-                &format!("a size from {least}KiB to {most}KiB"),
-            );
+            wrong(document, text, key, &format!("a size from {least}KiB to {most}KiB"));
             default
         }
         None => {

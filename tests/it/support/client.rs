@@ -34,9 +34,7 @@ impl Answer {
 
     /// A field's one value; empty where it is absent.
     pub(crate) fn field(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
@@ -55,18 +53,11 @@ pub(crate) struct TlsClient {
 impl TlsClient {
     pub(crate) fn http1() -> Self {
         let alpn = vec![b"http/1.1".to_vec()];
-        Self {
-            versions: rustls::ALL_VERSIONS.to_vec(),
-            alpn,
-            name: "localhost",
-        }
+        Self { versions: rustls::ALL_VERSIONS.to_vec(), alpn, name: "localhost" }
     }
 
     pub(crate) fn http2() -> Self {
-        Self {
-            alpn: vec![b"h2".to_vec()],
-            ..Self::http1()
-        }
+        Self { alpn: vec![b"h2".to_vec()], ..Self::http1() }
     }
 
     pub(crate) fn only(mut self, version: &'static SupportedProtocolVersion) -> Self {
@@ -93,11 +84,7 @@ impl TlsClient {
     /// A connection that speaks HTTP.
     pub(crate) async fn open(&self, address: SocketAddr) -> Sender {
         let stream = self.connect(address).await.unwrap();
-        if self.alpn == [b"h2".to_vec()] {
-            http2(stream).await
-        } else {
-            http1(stream).await
-        }
+        if self.alpn == [b"h2".to_vec()] { http2(stream).await } else { http1(stream).await }
     }
 
     /// One request over a connection of its own.
@@ -126,9 +113,7 @@ impl Sender {
             Self::Http1(sender) => {
                 sender.ready().await?;
                 if !request.headers().contains_key("host") {
-                    request
-                        .headers_mut()
-                        .insert("host", "localhost".parse().unwrap());
+                    request.headers_mut().insert("host", "localhost".parse().unwrap());
                 }
                 soon(sender.send_request(request)).await
             }
@@ -210,7 +195,5 @@ pub(crate) fn empty() -> Body {
 }
 
 pub(crate) fn bytes(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
 }

@@ -24,17 +24,13 @@ pub(crate) struct Family {
 /// Every family.
 pub(crate) fn families() -> Vec<Family> {
     let text = include_str!("../../data/hellos/families.txt");
-    let blocks = text
-        .split("\n\n")
-        .filter(|block| block.starts_with("name: "));
+    let blocks = text.split("\n\n").filter(|block| block.starts_with("name: "));
     blocks.map(family).collect()
 }
 
 fn family(block: &str) -> Family {
     let value = |key: &str| {
-        let line = block
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        let line = block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
         line.unwrap_or_default()
     };
     let words = |key| value(key).split(' ').map(str::to_owned).collect::<Vec<_>>();
@@ -44,21 +40,11 @@ fn family(block: &str) -> Family {
         "sslv2" => sslv2(number(&hello[1]), value("suites")),
         _ => {
             let bare = Hello::new(number(&hello[1]), number(&hello[2]), value("suites"));
-            value("extensions")
-                .split(' ')
-                .fold(bare, Hello::extension)
-                .bytes()
+            value("extensions").split(' ').fold(bare, Hello::extension).bytes()
         }
     };
     let ja4 = Some(value("ja4").to_owned()).filter(|ja4| !ja4.is_empty());
-    Family {
-        name: value("name").to_owned(),
-        bytes,
-        offered,
-        rsa,
-        ecdsa,
-        ja4,
-    }
+    Family { name: value("name").to_owned(), bytes, offered, rsa, ecdsa, ja4 }
 }
 
 /// A ClientHello to be made.
@@ -74,12 +60,7 @@ impl Hello {
     /// As clients of `version` begin it, in a record of `record`; suites in hexadecimal.
     pub(crate) fn new(record: u16, version: u16, suites: &str) -> Self {
         let suites = suites.split_whitespace().map(number).collect();
-        Self {
-            record,
-            version,
-            suites,
-            extensions: Some(Vec::new()),
-        }
+        Self { record, version, suites, extensions: Some(Vec::new()) }
     }
 
     /// One more extension as the table writes it: `sni`, `groups=001d,0017`, or a number.
@@ -90,25 +71,16 @@ impl Hello {
             list.flat_map(|one| number(one).to_be_bytes()).collect()
         };
         match name {
-            "none" => Self {
-                extensions: None,
-                ..self
-            },
+            "none" => Self { extensions: None, ..self },
             "sni" => {
-                let name = if value.is_empty() {
-                    "api.example.com"
-                } else {
-                    value
-                };
+                let name = if value.is_empty() { "api.example.com" } else { value };
                 self.with(0, long([vec![0], long(name.as_bytes().to_vec())].concat()))
             }
             "groups" => self.with(10, long(numbers())),
             "points" => self.with(11, vec![1, 0]),
             "signatures" => self.with(13, long(numbers())),
             "alpn" => {
-                let protocols = value
-                    .split(',')
-                    .flat_map(|one| short(one.as_bytes().to_vec()));
+                let protocols = value.split(',').flat_map(|one| short(one.as_bytes().to_vec()));
                 self.with(16, long(protocols.collect()))
             }
             "versions" => self.with(43, short(numbers())),
@@ -136,12 +108,7 @@ impl Hello {
         let mut body = self.version.to_be_bytes().to_vec();
         body.extend([9; 32]);
         body.push(0);
-        body.extend(long(
-            self.suites
-                .iter()
-                .flat_map(|suite| suite.to_be_bytes())
-                .collect(),
-        ));
+        body.extend(long(self.suites.iter().flat_map(|suite| suite.to_be_bytes()).collect()));
         body.extend([1, 0]);
         if let Some(extensions) = &self.extensions {
             body.extend(long(extensions.clone()));
@@ -153,12 +120,7 @@ impl Hello {
     /// The message in records of at most `size` bytes.
     pub(crate) fn records(&self, size: usize) -> Vec<u8> {
         let record = |part: &[u8]| {
-            [
-                vec![0x16],
-                self.record.to_be_bytes().to_vec(),
-                long(part.to_vec()),
-            ]
-            .concat()
+            [vec![0x16], self.record.to_be_bytes().to_vec(), long(part.to_vec())].concat()
         };
         self.message().chunks(size).flat_map(record).collect()
     }
@@ -228,9 +190,5 @@ fn short(content: Vec<u8>) -> Vec<u8> {
 
 /// With its length in two bytes before it.
 fn long(content: Vec<u8>) -> Vec<u8> {
-    [
-        u16::try_from(content.len()).unwrap().to_be_bytes().to_vec(),
-        content,
-    ]
-    .concat()
+    [u16::try_from(content.len()).unwrap().to_be_bytes().to_vec(), content].concat()
 }

@@ -13,9 +13,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits for `future` under the deadline.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(DEADLINE, future)
-        .await
-        .expect("not within the deadline")
+    tokio::time::timeout(DEADLINE, future).await.expect("not within the deadline")
 }
 
 /// Asks again and again until `state` gives something, under the deadline.

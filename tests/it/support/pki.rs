@@ -37,9 +37,7 @@ impl Pki {
             let mut params = CertificateParams::new(Vec::new()).unwrap();
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             let key = KeyPair::generate().unwrap();
-            Self {
-                issuer: CertifiedIssuer::self_signed(params, key).unwrap(),
-            }
+            Self { issuer: CertifiedIssuer::self_signed(params, key).unwrap() }
         })
     }
 
@@ -77,10 +75,7 @@ impl Pki {
         change(&mut params);
         let key = KeyPair::generate_for(algorithm).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Issued {
-            chain: certificate.pem(),
-            key: key.serialize_pem(),
-        }
+        Issued { chain: certificate.pem(), key: key.serialize_pem() }
     }
 
     /// A client that trusts this authority and nobody else.

@@ -61,9 +61,7 @@ impl Proxy {
     /// The sample of `/metrics` whose name and labels are `series`; 0 where there is none.
     pub(crate) async fn metric(&self, series: &str) -> f64 {
         let text = self.metrics().await;
-        let sample = text
-            .lines()
-            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let sample = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         sample.map_or(0.0, |value| value.parse().unwrap())
     }
 

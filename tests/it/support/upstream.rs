@@ -36,11 +36,7 @@ pub(crate) struct Seen {
 impl Seen {
     /// All values of a field, in order.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
-        self.headers
-            .get_all(name)
-            .iter()
-            .map(|value| value.to_str().unwrap())
-            .collect()
+        self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
     }
 }
 
@@ -63,22 +59,15 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
-        let (record, count, answer) = (
-            Arc::clone(&seen),
-            Arc::clone(&connections),
-            Arc::new(answer),
-        );
+        let (record, count, answer) =
+            (Arc::clone(&seen), Arc::clone(&connections), Arc::new(answer));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(serve(stream, Arc::clone(&record), Arc::clone(&answer)));
             }
         });
-        Self {
-            address,
-            seen,
-            connections,
-        }
+        Self { address, seen, connections }
     }
 
     /// Requests so far.
@@ -120,11 +109,7 @@ async fn serve(
             Ok::<_, hyper::Error>(response)
         }
     });
-    drop(
-        http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .await,
-    );
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
 }
 
 /// An upstream that does to each connection whatever `play` does.
