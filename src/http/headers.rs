@@ -5,12 +5,12 @@
 //! One pass finds what has to go, so that a plain request costs no look-ups.
 
 use hyper::{
-    HeaderMap, Uri, Version,
+    HeaderMap, Response, Uri, Version,
     header::{
         CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
         STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
     },
-    http::{request, response},
+    http::request,
 };
 
 use super::{Client, RequestError, authority::Authority};
@@ -122,15 +122,16 @@ fn set_client(headers: &mut HeaderMap, client: &Client) {
 }
 
 /// Makes an upstream's response one that may go to a client.
-pub(super) fn to_client(parts: &mut response::Parts, client: &Client, snapshot: &Snapshot) {
-    let found = Found::in_response(&parts.headers);
+pub(super) fn to_client<B>(response: &mut Response<B>, client: &Client, snapshot: &Snapshot) {
+    let headers = response.headers_mut();
+    let found = Found::in_response(headers);
     if found.transfer_encoding {
         // The body was decoded by its chunks; a length beside them is a lie (RFC 9112 6.3).
-        parts.headers.remove(CONTENT_LENGTH);
+        headers.remove(CONTENT_LENGTH);
     }
-    remove(&mut parts.headers, found.goes);
-    parts.version = Version::HTTP_11;
-    set_hsts(&mut parts.headers, client, snapshot);
+    remove(headers, found.goes);
+    set_hsts(headers, client, snapshot);
+    *response.version_mut() = Version::HTTP_11;
 }
 
 /// HSTS goes out over TLS only (RFC 6797 7.2); an upstream's own policy stands.

@@ -22,41 +22,67 @@ use crate::{
     upstream::{Pool, RequestBody},
 };
 
-/// Answers one request.
-pub(super) async fn answer(client: Rc<Client>, request: Request<Incoming>) -> Response<Body> {
+/// Answers one request. All that needs no waiting is done before there is a future, so that the
+/// future holds only what waits.
+pub(super) fn answer(
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<Body>> {
     let view = client.shard.view();
     let mut exchange = Exchange::begin(&client, &view, &request);
     let id = client.shard.request_ids.next();
-    let answered = serve(&client, &view, &mut exchange, &id, request).await;
-    let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id));
-    exchange.answered(response.status());
-    response.map(|content| Body::new(content, exchange))
+    let next = decide(&client, &view, &mut exchange, &id, request);
+    async move {
+        let answered = match next {
+            Ok(Next::Answer(response)) => Ok(response),
+            Ok(Next::Forward(pool, request)) => forward(&client, &view, &pool, request).await,
+            Err(error) => Err(error),
+        };
+        let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id));
+        exchange.answered(response.status());
+        response.map(|content| Body::new(content, exchange))
+    }
 }
 
-async fn serve(
+/// What a request's head leads to.
+#[expect(clippy::large_enum_variant, reason = "forwarding is the rule, and a box costs more")]
+enum Next {
+    Answer(Response<Content>),
+    Forward(Rc<Pool>, Request<RequestBody>),
+}
+
+fn decide(
     client: &Client,
     view: &View,
     exchange: &mut Exchange,
     id: &HeaderValue,
     request: Request<Incoming>,
-) -> Result<Response<Content>, RequestError> {
+) -> Result<Next, RequestError> {
     let authority = Authority::of(&request);
     exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), id);
     let authority = authority?;
     if client.tls.is_none()
         && let Some(answer) = plain(client, view, authority.as_ref(), &request)?
     {
-        return Ok(answer);
+        return Ok(Next::Answer(answer));
     }
     let (route, pool) = find(client, view, authority.as_ref(), &request)?;
     exchange.takes(route);
     let (mut parts, body) = request.into_parts();
     headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
     let body = upload(client, view, body);
-    let response = pool.send(Request::from_parts(parts, body)).await?;
-    let (mut parts, body) = response.into_parts();
-    headers::to_client(&mut parts, client, &view.snapshot);
-    Ok(Response::from_parts(parts, Content::Upstream(body)))
+    Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body)))
+}
+
+async fn forward(
+    client: &Client,
+    view: &View,
+    pool: &Rc<Pool>,
+    request: Request<RequestBody>,
+) -> Result<Response<Content>, RequestError> {
+    let mut response = pool.send(request).await?;
+    headers::to_client(&mut response, client, &view.snapshot);
+    Ok(response.map(Content::Upstream))
 }
 
 /// What a plain port answers by itself; none where the request is forwarded.

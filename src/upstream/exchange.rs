@@ -78,8 +78,7 @@ impl Pool {
         };
         let mut attempt = Attempt::begin(self, server);
         let timer = self.timers.timer();
-        let sent = self.through(&attempt.server, request, &timer).await;
-        let (link, response) = match sent {
+        let (link, response) = match self.through(&attempt.server, request, &timer).await {
             Ok(sent) => sent,
             Err(error) => {
                 attempt.came_out(error.outcome());
@@ -107,7 +106,8 @@ impl Pool {
                 Some(link) => link,
                 None => server.fresh(timer, self.timeouts.connect).await?,
             };
-            match exchange(&mut link, request, timer, self.timeouts.response).await {
+            let wait = Wait::new(timer, self.timeouts.response);
+            match exchange(&mut link, request, wait).await {
                 Ok(response) => return Ok((link, response)),
                 Err(Failed { unsent: Some(again), .. }) if was_kept => request = *again,
                 Err(failed) => return Err(failed.error),
@@ -122,27 +122,29 @@ struct Failed {
     unsent: Option<Box<Request<RequestBody>>>,
 }
 
-async fn exchange(
-    link: &mut Link,
+/// Hands `request` to the connection at once; the future drives both to the response's head.
+fn exchange<'a>(
+    link: &'a mut Link,
     request: Request<RequestBody>,
-    timer: &Timer,
-    limit: Ticks,
-) -> Result<Response<Incoming>, Failed> {
-    let mut wait = Wait { upload: request.body().upload(), seen: 0, timer, limit };
+    mut wait: Wait<'a>,
+) -> impl Future<Output = Result<Response<Incoming>, Failed>> + use<'a> {
+    wait.upload = request.body().upload();
     let (sender, connection) = link.split();
-    let mut response = pin!(sender.try_send_request(request));
-    timer.set(limit);
-    std::future::poll_fn(|cx| {
-        // The connection's own end shows in the response future, which it resolves.
-        let _ended = Pin::new(&mut *connection).poll(cx);
-        let mut noop = Context::from_waker(Waker::noop());
-        match response.as_mut().poll(&mut noop) {
-            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(wait.failed(error))),
-            Poll::Pending => wait.poll(cx).map(Err),
-        }
-    })
-    .await
+    let sent = sender.try_send_request(request);
+    async move {
+        let mut response = pin!(sent);
+        std::future::poll_fn(|cx| {
+            // The connection's own end shows in the response future, which it resolves.
+            let _ended = Pin::new(&mut *connection).poll(cx);
+            let mut noop = Context::from_waker(Waker::noop());
+            match response.as_mut().poll(&mut noop) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(wait.failed(error))),
+                Poll::Pending => wait.poll(cx).map(Err),
+            }
+        })
+        .await
+    }
 }
 
 /// The wait for a response head.
@@ -153,7 +155,12 @@ struct Wait<'a> {
     limit: Ticks,
 }
 
-impl Wait<'_> {
+impl<'a> Wait<'a> {
+    fn new(timer: &'a Timer, limit: Ticks) -> Self {
+        timer.set(limit);
+        Self { upload: None, seen: 0, timer, limit }
+    }
+
     /// Ready when it has been too long since anything moved.
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Failed> {
         std::task::ready!(self.timer.poll(cx));

@@ -176,8 +176,10 @@ impl ServerPool {
 
     /// Takes a connection back after its exchange, if it can serve another.
     pub(super) fn keep(&self, mut link: Box<Link>, now: Moment) {
+        // Most often the connection has come to rest with the body's last byte.
+        let at_rest = link.sender.is_ready() || link.is_usable();
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.idle_most && link.is_usable() {
+        if idle.len() < self.idle_most && at_rest {
             idle.push(Idle { link, since: now });
         }
     }
