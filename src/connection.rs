@@ -53,7 +53,7 @@ pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
                 }
             }
         }
-        ListenerKind::Http => in_clear(arrival.stream, client, shard).await,
+        ListenerKind::Http => Box::pin(in_clear(arrival.stream, client, shard)).await,
     }
 }
 
@@ -79,16 +79,16 @@ const TLS_1_0: u16 = 0x0301;
 async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) {
     let timer = &client.activity.timer;
     loop {
-        // Boxed: nothing of a protocol's state is kept while the connection rests.
+        // All boxed: while the connection rests, this future is most of what it costs.
         match Box::pin(http::http1::serve(stream, ahead, client)).await {
             End::Idle(idle, bytes) => (stream, ahead) = (idle, bytes),
-            End::Over(stream) => return closing::politely(stream, timer).await,
+            End::Over(stream) => return Box::pin(closing::politely(stream, timer)).await,
             End::Broken(stream) => return closing::broken(stream),
         }
         let timeouts = client.shard.view().timeouts;
         let limit = if ahead.is_empty() { timeouts.idle } else { timeouts.header };
         if park(stream.tcp(), timer, limit, &client.shard).await == Woken::Enough {
-            return closing::politely(stream, timer).await;
+            return Box::pin(closing::politely(stream, timer)).await;
         }
     }
 }

@@ -30,9 +30,6 @@ use crate::{
 /// How long to wait when the process or the machine is out of something; accepting goes on then.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A worker is crowded with a quarter and this many more connections than the least loaded one.
-const CROWD: usize = 16;
-
 /// Waiting sockets that one worker takes from others; more stay where they came.
 const HANDED: usize = 256;
 
@@ -61,11 +58,9 @@ impl Peers {
         (Self { loads, doors: doors.into() }, receivers)
     }
 
-    /// Whom worker `index` should hand a socket to, if it is crowded.
+    /// The way to a worker that is less crowded than worker `index`, if there is one.
     fn less_crowded(&self, index: usize) -> Option<&mpsc::Sender<Handed>> {
-        let (least, load) = self.loads.least()?;
-        let crowded = load.saturating_add(load / 4).saturating_add(CROWD);
-        (self.loads.of(index) > crowded).then(|| self.doors.get(least)).flatten()
+        self.doors.get(self.loads.less_crowded(index)?)
     }
 }
 

@@ -40,6 +40,9 @@ pub(crate) struct Shard {
     loads: Loads,
 }
 
+/// Differences below this are left alone: handing a socket over costs more than they do.
+const CROWD: usize = 16;
+
 /// How many connections each worker holds. Each writes its own cell and reads the others'.
 #[derive(Clone, Debug)]
 pub(crate) struct Loads(Arc<[AtomicUsize]>);
@@ -68,6 +71,15 @@ impl Loads {
     pub(crate) fn least(&self) -> Option<(usize, usize)> {
         let loads = self.0.iter().map(|cell| cell.load(Ordering::Relaxed));
         loads.enumerate().min_by_key(|(_, load)| *load)
+    }
+
+    /// A worker to hand a fresh socket to, where worker `index` has a quarter and [`CROWD`] more
+    /// connections than the least loaded one.
+    #[must_use]
+    pub(crate) fn less_crowded(&self, index: usize) -> Option<usize> {
+        let (least, load) = self.least()?;
+        let crowded = load.saturating_add(load / 4).saturating_add(CROWD);
+        (self.of(index) > crowded).then_some(least)
     }
 
     /// Connections of all workers.
@@ -201,5 +213,28 @@ impl View {
         let pools = with_metrics.map(pool).collect();
         let timeouts = Timeouts::new(&config.limits);
         Self { snapshot, pools, timeouts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CROWD, Loads};
+
+    #[test]
+    fn a_crowded_worker_hands_to_the_least_loaded_one() {
+        let loads = Loads::new(3);
+        assert_eq!(loads.less_crowded(0), None);
+        loads.set(0, 100);
+        loads.set(1, 70);
+        loads.set(2, 90);
+        assert_eq!(loads.less_crowded(0), None, "a difference that is left alone");
+        loads.set(1, 60);
+        assert_eq!(loads.less_crowded(0), Some(1));
+        assert_eq!(loads.less_crowded(1), None);
+        loads.set(1, 0);
+        assert_eq!(loads.less_crowded(2), Some(1));
+        loads.set(2, CROWD);
+        assert_eq!(loads.less_crowded(2), None);
+        assert_eq!(loads.total(), 100 + CROWD);
     }
 }

@@ -45,7 +45,6 @@ pub(super) fn answer(
 }
 
 /// What a request's head leads to.
-#[expect(clippy::large_enum_variant, reason = "forwarding is the rule, and a box costs more")]
 enum Next {
     Answer(Response<Content>),
     Forward(Rc<Pool>, Request<RequestBody>),

@@ -155,3 +155,86 @@ fn session(state: &CommonState) -> Session {
         resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::read_hello;
+    use crate::{
+        config::{CertificateSource, Tls},
+        hello::{Outcome, read, samples::families},
+        policy::{Verdict, judge},
+        tls::{Site, Sites, build},
+        version::TlsVersion,
+    };
+
+    /// A site with a certificate of its own, good for years.
+    fn sites() -> Sites {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["api.example.com".to_owned()]).unwrap();
+        let certificate = CertificateSource::Memory {
+            name: "test".to_owned(),
+            chain: params.self_signed(&key).unwrap().pem(),
+            key: key.serialize_pem(),
+        };
+        let minimum = TlsVersion::Tls12;
+        let tls = Tls { minimum, certificates: vec![certificate], hosts: Vec::new() };
+        build(&tls, 1_800_000_000).unwrap().0
+    }
+
+    /// Whether rustls would go on after this hello.
+    fn rustls_accepts(bytes: &[u8], site: &Site) -> bool {
+        let Ok(hello) = read_hello(bytes) else { return false };
+        hello.into_connection(site.settings.config(false)).is_ok()
+    }
+
+    fn we_accept(bytes: &[u8], site: &Site) -> bool {
+        match read(bytes) {
+            Outcome::Hello(hello) => judge(&site.policy, &hello) == Verdict::Pass,
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn on_each_family_we_and_rustls_agree() {
+        let sites = sites();
+        let site = sites.find(None);
+        for family in families() {
+            // RFC 7507 is ours; rustls does not know it.
+            if family.name.contains("fell back") {
+                continue;
+            }
+            let (ours, theirs) =
+                (we_accept(&family.bytes, site), rustls_accepts(&family.bytes, site));
+            assert_eq!(ours, theirs, "{}", family.name);
+        }
+    }
+
+    /// Our reading may let pass what rustls then refuses, never the other way round.
+    #[test]
+    fn whatever_is_changed_in_a_hello_we_never_refuse_what_rustls_accepts() {
+        let sites = sites();
+        let site = sites.find(None);
+        let mut accepted = 0;
+        for family in families().iter().filter(|family| family.ecdsa == "pass") {
+            for place in (0..family.bytes.len().min(600)).step_by(3) {
+                for value in [0, 1, 0x80, 0xff] {
+                    let mut bytes = family.bytes.clone();
+                    bytes[place] = value;
+                    if rustls_accepts(&bytes, site) {
+                        accepted += 1;
+                        let ours = read(&bytes);
+                        // 0x5600 can come about by the change.
+                        let falls_back =
+                            matches!(&ours, Outcome::Hello(hello) if hello.is_fallback());
+                        let name = &family.name;
+                        assert!(
+                            falls_back || we_accept(&bytes, site),
+                            "{name}: {place} = {value}: {ours:?}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(accepted > 100, "rustls accepted {accepted} of them: the test proves nothing");
+    }
+}

@@ -64,10 +64,11 @@ struct Running {
 
 impl Running {
     fn start(folder: &Folder) -> Self {
-        let mut child = tlsfloor(&["run", "-c", text(&folder.config())])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(tlsfloor(&["run", "-c", text(&folder.config())]))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let start = event(&mut lines, "start");
         let first = |key: &str| {
@@ -85,6 +86,10 @@ impl Running {
     fn event(&mut self, name: &str) -> Value {
         event(&mut self.lines, name)
     }
+
+    fn line(&mut self) -> Value {
+        line(&mut self.lines)
+    }
 }
 
 impl Drop for Running {
@@ -94,16 +99,21 @@ impl Drop for Running {
     }
 }
 
-/// The next line of one kind; every line must be JSON.
+/// The next line of one kind.
 fn event(lines: &mut BufReader<ChildStdout>, name: &str) -> Value {
     loop {
-        let mut line = String::new();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "the log ended before {name}");
-        let value: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        let value = line(lines);
         if value["event"] == name {
             return value;
         }
     }
+}
+
+/// The next line; every one must be JSON.
+fn line(lines: &mut BufReader<ChildStdout>) -> Value {
+    let mut line = String::new();
+    assert!(lines.read_line(&mut line).unwrap() > 0, "the log has ended");
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
 #[test]
@@ -291,4 +301,39 @@ async fn a_second_signal_ends_it_at_once() {
     assert_eq!(running.event("drain")["step"], "signal");
     running.signal("INT");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_beyond_the_file_descriptors_ends_nothing() {
+    let upstream = Upstream::text("ok").await;
+    let folder = Folder::new(&proxy::base(upstream.address));
+    let limited = format!("ulimit -n 64; exec {} run -c \"$0\"", env!("CARGO_BIN_EXE_tlsfloor"));
+    let mut command = Command::new("sh");
+    command.args(["-c", &limited, text(&folder.config())]);
+    let mut running = Running::spawn(command);
+    let mut flood = Vec::new();
+    for _ in 0..120 {
+        flood.push(tokio::net::TcpStream::connect(running.https).await.unwrap());
+    }
+    // It says so, and goes on trying.
+    while running.line()["message"] != "cannot accept; trying again" {}
+    drop(flood);
+    for _ in 0..10 {
+        assert_eq!(TlsClient::http1().get(running.https, "/").await.status, 200);
+    }
+}
+
+#[test]
+fn the_demo_says_in_one_line_that_a_port_is_taken() {
+    let Ok(_taken) = TcpListener::bind("127.0.0.1:8443") else {
+        // Somebody else has it: just as well.
+        return check_taken();
+    };
+    check_taken();
+}
+
+fn check_taken() {
+    let (code, out, err) = output(&["demo"]);
+    assert_eq!((code, out.as_str(), err.trim().lines().count()), (Some(1), "", 1), "{err}");
+    assert!(err.contains("127.0.0.1:8443"), "{err}");
 }
