@@ -103,7 +103,7 @@ pub(super) struct TlsHost {
     #[schemars(with = "shape::Minimum")]
     #[serde(default)]
     pub minimum: Option<Text>,
-    /// Certificates for these names; absent: those of [tls].
+    /// Certificates for these names; absent: those of `[tls]`.
     #[schemars(with = "Vec<Certificate>")]
     #[serde(default)]
     pub certificates: Vec<Spanned<Certificate>>,

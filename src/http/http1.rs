@@ -5,22 +5,19 @@
 //! between.
 
 use std::{
-    convert::Infallible,
-    future::Future,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use hyper::{
-    Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn,
-};
+use hyper::{StatusCode, server::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    Body, Client, respond, service,
+    Client, respond,
+    service::Requests,
     watch::{Order, Watch},
 };
 use crate::io::{Metered, Socket};
@@ -65,51 +62,24 @@ enum Stop {
     Cut,
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
+type Connection<S> = http1::Connection<TokioIo<Metered<S>>, Requests>;
 
-fn connection<S: Socket>(
-    stream: S,
-    ahead: Bytes,
-    client: &Rc<Client>,
-) -> http1::Connection<
-    TokioIo<Metered<S>>,
-    impl hyper::service::Service<
-        Request<Incoming>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future = Answering,
-    > + use<S>,
-> {
+fn connection<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client>) -> Connection<S> {
     let view = client.shard.view();
     let limits = &view.snapshot.config.limits;
     let io = TokioIo::new(Metered::new(stream, ahead, Rc::clone(&client.activity)));
-    let client = Rc::clone(client);
-    // Boxed, so that a connection without a request under way does not reserve room for one.
-    let service = service_fn(move |request: Request<Incoming>| -> Answering {
-        let answer = service::answer(Rc::clone(&client), request);
-        Box::pin(async move { Ok(answer.await) })
-    });
     http1::Builder::new()
         .header_read_timeout(None)
         .max_header_size(limits.header_size)
         .max_buf_size(limits.buffer.max(limits.header_size))
-        .serve_connection(io, service)
+        .serve_connection(io, Requests(Rc::clone(client)))
 }
 
-fn poll<S, V>(
-    connection: &mut http1::Connection<TokioIo<Metered<S>>, V>,
+fn poll<S: Socket>(
+    connection: &mut Connection<S>,
     watch: &mut Watch<'_>,
     cx: &mut Context<'_>,
-) -> Poll<Stop>
-where
-    S: Socket,
-    V: hyper::service::Service<
-            Request<Incoming>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future = Answering,
-        > + Unpin,
-{
+) -> Poll<Stop> {
     loop {
         if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
             if let Err(error) = result {

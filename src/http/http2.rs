@@ -3,13 +3,14 @@
 //! Called by `connection` where ALPN chose `h2`. Each stream is a task of the worker; windows and
 //! buffers are small enough that one client cannot hold much memory (RFC 9113 10.5).
 
-use std::{convert::Infallible, future::Future, pin::Pin, rc::Rc, task::Poll};
+use std::{future::Future, pin::Pin, rc::Rc, task::Poll};
 
-use hyper::{Request, body::Incoming, rt::Executor, server::conn::http2, service::service_fn};
+use hyper::{rt::Executor, server::conn::http2};
 use hyper_util::rt::TokioIo;
 
 use super::{
-    Client, service,
+    Client,
+    service::Requests,
     watch::{Order, Watch},
 };
 use crate::io::{Metered, Socket};
@@ -33,18 +34,13 @@ pub(crate) async fn serve<S: Socket>(stream: S, client: &Rc<Client>) {
     let view = client.shard.view();
     let limits = &view.snapshot.config.limits;
     let io = TokioIo::new(Metered::new(stream, bytes::Bytes::new(), Rc::clone(&client.activity)));
-    let of = Rc::clone(client);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = service::answer(Rc::clone(&of), request);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
     let mut connection = http2::Builder::new(OnWorker)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(limits.http2_streams)
         .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
         .max_send_buf_size(limits.buffer)
-        .serve_connection(io, service);
+        .serve_connection(io, Requests(Rc::clone(client)));
     drop(view);
     let mut watch = Watch::new(client);
     let mut told = false;

@@ -1,7 +1,7 @@
 //! Serving HTTP to a client: HTTP/1.1 and HTTP/2 in, one exchange with an upstream each.
 //!
 //! `connection` calls [`http1::serve`] or [`http2::serve`]; each request goes through
-//! [`service::answer`], which reads top-down as the life of a request.
+//! [`service`], which reads top-down as the life of a request.
 
 mod access;
 mod authority;

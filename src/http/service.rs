@@ -3,13 +3,14 @@
 //! Called by hyper for each request of a connection, HTTP/1.1 and HTTP/2 alike. It always gives
 //! an answer: what fails on the way becomes problem details, never a silent close.
 
-use std::rc::Rc;
+use std::{convert::Infallible, pin::Pin, rc::Rc};
 
 use bytes::Bytes;
 use hyper::{
     Request, Response, StatusCode,
     body::{Body as HttpBody, Incoming},
     header::{CONTENT_TYPE, HeaderValue, LOCATION},
+    service::Service,
 };
 
 use super::{
@@ -22,17 +23,32 @@ use crate::{
     upstream::{Pool, RequestBody},
 };
 
+/// What hyper calls for each request of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Requests(pub(super) Rc<Client>);
+
+/// An answer on its way. Boxed: hyper moves it several times, and an idle connection does not
+/// reserve room for one.
+pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        answer(Rc::clone(&self.0), request)
+    }
+}
+
 /// Answers one request. All that needs no waiting is done before there is a future, so that the
 /// future holds only what waits.
-pub(super) fn answer(
-    client: Rc<Client>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Response<Body>> {
+fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     let view = client.shard.view();
     let mut exchange = Exchange::begin(&client, &view, &request);
     let id = client.shard.request_ids.next();
     let next = decide(&client, &view, &mut exchange, &id, request);
-    async move {
+    Box::pin(async move {
         let answered = match next {
             Ok(Next::Answer(response)) => Ok(response),
             Ok(Next::Forward(pool, request)) => forward(&client, &view, &pool, request).await,
@@ -40,8 +56,8 @@ pub(super) fn answer(
         };
         let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id));
         exchange.answered(response.status());
-        response.map(|content| Body::new(content, exchange))
-    }
+        Ok(response.map(|content| Body::new(content, exchange)))
+    })
 }
 
 /// What a request's head leads to.
