@@ -19,6 +19,7 @@ use crate::{
     session::Alpn,
     shard::Shard,
     timer::Ticks,
+    wire::Wire,
 };
 
 /// A socket as it was accepted.
@@ -67,7 +68,7 @@ async fn in_clear(mut stream: TcpStream, address: ClientAddr, shard: Rc<Shard>) 
             tracing::debug!(client = %address.ip, "TLS on a plain port");
             closing::with_word(stream, &Alert::UnexpectedMessage.record(TLS_1_0), timer).await;
         }
-        Ok(Ok(first)) if !first.is_empty() => http1(stream, first, &client).await,
+        Ok(Ok(first)) if !first.is_empty() => http1(Wire(stream), first, &client).await,
         Ok(Ok(_) | Err(_)) | Err(_) => closing::politely(stream, timer).await,
     }
 }

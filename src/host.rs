@@ -62,16 +62,22 @@ pub struct HostError;
 /// underscore that real names have).
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    name.len() <= 253 && !name.is_empty() && name.split('.').all(is_label)
-}
-
-fn is_label(label: &str) -> bool {
-    let bytes = label.as_bytes();
-    !bytes.is_empty()
-        && bytes.len() <= 63
-        && bytes.first() != Some(&b'-')
-        && bytes.last() != Some(&b'-')
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    // One look at each byte: this runs once a request.
+    let mut length = 0;
+    let mut before = b'.';
+    for byte in name.bytes() {
+        let fits = match byte {
+            b'.' => length > 0 && before != b'-',
+            b'-' => length > 0,
+            _ => byte.is_ascii_alphanumeric() || byte == b'_',
+        };
+        length = if byte == b'.' { 0 } else { length + 1 };
+        if !fits || length > 63 {
+            return false;
+        }
+        before = byte;
+    }
+    length > 0 && before != b'-' && name.len() <= 253
 }
 
 /// What a configured host covers: one name, every name one label below a suffix, or everything.

@@ -19,7 +19,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::timer::{Ticks, Timer};
+use crate::{
+    timer::{Ticks, Timer},
+    wire::Wire,
+};
 
 /// A stream that stands on a TCP socket.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
@@ -30,6 +33,12 @@ pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
 impl Socket for TcpStream {
     fn tcp(&self) -> &TcpStream {
         self
+    }
+}
+
+impl Socket for Wire {
+    fn tcp(&self) -> &TcpStream {
+        &self.0
     }
 }
 

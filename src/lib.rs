@@ -28,7 +28,7 @@
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
 //! hello          peek, parse, JA4, alerts
-//! drain host io label panics request_id session signals sockets timer version    ground
+//! drain host io label panics request_id session signals sockets timer version wire   ground
 //! ```
 //!
 //! # What is decided
@@ -78,4 +78,5 @@ mod timer;
 pub mod tls;
 mod upstream;
 pub mod version;
+pub mod wire;
 mod worker;

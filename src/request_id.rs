@@ -35,17 +35,19 @@ impl RequestIds {
         self.count.set(count);
         let high = mix(self.seed ^ count);
         let low = mix(high.wrapping_add(count).wrapping_add(self.seed));
+        let id = (u128::from(high) << 64) | u128::from(low);
         let mut text = [0; 32];
-        for (at, digit) in text.iter_mut().enumerate() {
-            let half = if at < 16 { high } else { low };
-            let nibble = (half >> (60 - 4 * (at % 16))) & 0xf;
-            *digit = HEX.get(usize::try_from(nibble).unwrap_or(0)).copied().unwrap_or(b'0');
+        for (digits, byte) in text.chunks_exact_mut(2).zip(id.to_be_bytes()) {
+            digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
         }
         HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
     }
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Of a number below 16.
+fn digit(nibble: u8) -> u8 {
+    nibble.wrapping_add(if nibble < 10 { b'0' } else { b'a' - 10 })
+}
 
 /// The finalizer of SplitMix64: a bijection that spreads every bit.
 fn mix(value: u64) -> u64 {

@@ -114,7 +114,7 @@ fn complain(failure: &Failure) {
     let mut cause = std::error::Error::source(failure);
     while let Some(error) = cause {
         let said = error.to_string();
-        if !text.ends_with(&said) {
+        if !text.contains(&said) {
             text = format!("{text}: {said}");
         }
         cause = error.source();

@@ -5,7 +5,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
 
 use crate::{
     hello::Ja4,
@@ -46,20 +46,30 @@ pub(crate) struct TlsFacts {
     pub sni: Option<Host>,
     /// The fingerprint of its hello.
     pub ja4: Ja4,
-    /// `X-TLS-SNI`
-    pub sni_field: Option<HeaderValue>,
-    /// `X-TLS-JA4`
-    pub ja4_field: Option<HeaderValue>,
+    /// The same as fields for an upstream: what a request needs is made once a connection.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
 }
+
+const X_TLS_CIPHER: HeaderName = HeaderName::from_static("x-tls-cipher");
+const X_TLS_JA4: HeaderName = HeaderName::from_static("x-tls-ja4");
+const X_TLS_SNI: HeaderName = HeaderName::from_static("x-tls-sni");
+const X_TLS_VERSION: HeaderName = HeaderName::from_static("x-tls-version");
 
 impl TlsFacts {
     /// Facts of a connection whose handshake is over.
     #[must_use]
     pub(crate) fn new(session: Session, sni: Option<Host>, ja4: Ja4) -> Self {
-        let field = |text: &str| HeaderValue::from_str(text).ok();
-        let sni_field = sni.as_ref().and_then(|sni| field(sni.as_str()));
-        let ja4_field = field(ja4.as_str());
-        Self { session, sni, ja4, sni_field, ja4_field }
+        let said = [
+            (X_TLS_VERSION, Some(session.version.as_str())),
+            (X_TLS_CIPHER, Some(session.cipher.as_str())),
+            (X_TLS_SNI, sni.as_ref().map(Host::as_str)),
+            (X_TLS_JA4, Some(ja4.as_str())),
+        ];
+        // Names, fingerprints and labels have no byte that a field may not have.
+        let field =
+            |(name, text): (_, Option<&str>)| Some((name, HeaderValue::from_str(text?).ok()?));
+        let fields = said.into_iter().filter_map(field).collect();
+        Self { session, sni, ja4, fields }
     }
 }
 

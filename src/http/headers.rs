@@ -21,10 +21,6 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The name of a request, on both sides.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const X_TLS_CIPHER: HeaderName = HeaderName::from_static("x-tls-cipher");
-const X_TLS_JA4: HeaderName = HeaderName::from_static("x-tls-ja4");
-const X_TLS_SNI: HeaderName = HeaderName::from_static("x-tls-sni");
-const X_TLS_VERSION: HeaderName = HeaderName::from_static("x-tls-version");
 
 /// Makes a client's request one that may go to an upstream.
 ///
@@ -111,13 +107,8 @@ fn set_client(headers: &mut HeaderMap, client: &Client) {
         return;
     };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    headers.insert(X_TLS_VERSION, HeaderValue::from_static(tls.session.version.as_str()));
-    headers.insert(X_TLS_CIPHER, HeaderValue::from_static(tls.session.cipher.as_str()));
-    if let Some(sni) = &tls.sni_field {
-        headers.insert(X_TLS_SNI, sni.clone());
-    }
-    if let Some(ja4) = &tls.ja4_field {
-        headers.insert(X_TLS_JA4, ja4.clone());
+    for (name, value) in &tls.fields {
+        headers.insert(name.clone(), value.clone());
     }
 }
 
@@ -158,7 +149,10 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 /// Removes fields, and if `Connection` is among them what it nominates.
 fn remove(headers: &mut HeaderMap, mut goes: Vec<HeaderName>) {
     if goes.contains(&CONNECTION) {
-        let nominated = tokens(headers, &CONNECTION).filter_map(|token| token.parse().ok());
+        // What most peers say there names no field, or one that goes anyway.
+        let said = tokens(headers, &CONNECTION)
+            .filter(|token| !matches!(*token, "keep-alive" | "Keep-Alive" | "close"));
+        let nominated = said.filter_map(|token| token.parse().ok());
         goes.extend(nominated.filter(may_be_nominated).collect::<Vec<_>>());
     }
     for name in goes {

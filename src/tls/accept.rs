@@ -17,17 +17,18 @@ use crate::{
     io::Socket,
     session::{Alpn, Cipher, Group, HandshakeFailure, Session},
     version::TlsVersion,
+    wire::Wire,
 };
 
 /// Bytes that may wait to be written to one client; with fewer, large bodies cost more writes.
 const BUFFER: usize = 128 * 1024;
 
 /// A client's decrypted stream.
-pub type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+pub type TlsStream = tokio_rustls::server::TlsStream<Wire>;
 
 impl Socket for Box<TlsStream> {
     fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
+        &self.get_ref().0.0
     }
 }
 
@@ -108,7 +109,7 @@ pub async fn accept(
             return Err(error);
         }
     };
-    let handshake = StartHandshake::from_parts(hello, stream);
+    let handshake = StartHandshake::from_parts(hello, Wire(stream));
     let config = site.settings.config(prefers_chacha20);
     let limit = |connection: &mut ServerConnection| {
         connection.set_buffer_limit(Some(BUFFER));

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::{RequestBody, UpstreamError, pool::Link};
-use crate::config::Server;
+use crate::{config::Server, wire::Wire};
 
 /// What a response may take of our memory, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub(super) async fn connect(server: &Server, buffers: Buffers) -> Result<Box<Lin
     let (sender, connection) = http1::Builder::new()
         .max_header_size(buffers.head)
         .max_buf_size(buffers.body.max(buffers.head))
-        .handshake::<_, RequestBody>(TokioIo::new(stream))
+        .handshake::<_, RequestBody>(TokioIo::new(Wire(stream)))
         .await
         .map_err(UpstreamError::Closed)?;
     Ok(Box::new(Link::new(sender, connection)))

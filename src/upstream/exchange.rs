@@ -133,11 +133,22 @@ fn exchange<'a>(
     let sent = sender.try_send_request(request);
     async move {
         let mut response = pin!(sent);
-        std::future::poll_fn(|cx| {
+        let mut noop = Context::from_waker(Waker::noop());
+        let mut step = |cx: &mut Context<'_>| {
             // The connection's own end shows in the response future, which it resolves.
             let _ended = Pin::new(&mut *connection).poll(cx);
-            let mut noop = Context::from_waker(Waker::noop());
-            match response.as_mut().poll(&mut noop) {
+            response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        let mut expected = false;
+        std::future::poll_fn(|cx| {
+            // Woken, most often by the response: looked at without a waker first, or its body
+            // would keep ours and wake this task once more as soon as it is read.
+            let mut result = if expected { step(&mut noop) } else { Poll::Pending };
+            expected = wait.upload.is_none();
+            if result.is_pending() {
+                result = step(cx);
+            }
+            match result {
                 Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(wait.failed(error))),
                 Poll::Pending => wait.poll(cx).map(Err),

@@ -14,13 +14,13 @@ use std::{
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::{RequestBody, UpstreamError, connect};
 use crate::{
     config::{Limits, Server, Upstream},
     metrics::UpstreamMetrics,
     timer::{Moment, Ticks, Timer, Timers},
+    wire::Wire,
 };
 
 /// The waits of an exchange.
@@ -66,13 +66,13 @@ struct Idle {
 #[derive(Debug)]
 pub(super) struct Link {
     pub sender: http1::SendRequest<RequestBody>,
-    connection: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+    connection: http1::Connection<TokioIo<Wire>, RequestBody>,
 }
 
 impl Link {
     pub(super) fn new(
         sender: http1::SendRequest<RequestBody>,
-        connection: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+        connection: http1::Connection<TokioIo<Wire>, RequestBody>,
     ) -> Self {
         Self { sender, connection }
     }
@@ -85,10 +85,8 @@ impl Link {
     /// Both halves apart, so that a response can be awaited while the connection is driven.
     pub(super) fn split(
         &mut self,
-    ) -> (
-        &mut http1::SendRequest<RequestBody>,
-        &mut http1::Connection<TokioIo<TcpStream>, RequestBody>,
-    ) {
+    ) -> (&mut http1::SendRequest<RequestBody>, &mut http1::Connection<TokioIo<Wire>, RequestBody>)
+    {
         (&mut self.sender, &mut self.connection)
     }
 

@@ -34,6 +34,7 @@ const FLOORS: &[&[&str]] = &[
         "sockets",
         "timer",
         "version",
+        "wire",
     ],
 ];
 

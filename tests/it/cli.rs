@@ -336,4 +336,5 @@ fn check_taken() {
     let (code, out, err) = output(&["demo"]);
     assert_eq!((code, out.as_str(), err.trim().lines().count()), (Some(1), "", 1), "{err}");
     assert!(err.contains("127.0.0.1:8443"), "{err}");
+    assert_eq!(err.matches("in use").count(), 1, "the cause once: {err}");
 }

@@ -66,7 +66,7 @@ pub(super) fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<
     let buffer = size(raw.buffer, "limits.buffer", 64 << 10);
     let kept = raw.upstream_idle_connections.as_ref();
     let key = "limits.upstream_idle_connections";
-    let upstream_idle_connections = value::number(document, kept, key, 64, 0..=100_000);
+    let upstream_idle_connections = value::number(document, kept, key, 256, 0..=100_000);
     let streams = raw.http2_streams.as_ref();
     let http2_streams = value::number(document, streams, "limits.http2_streams", 128, 1..=10_000);
     Limits {
