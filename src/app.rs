@@ -111,6 +111,7 @@ impl App {
         let metrics = Metrics::new(workers);
         let (snapshot, warnings) =
             Snapshot::build(config, 1, &metrics).map_err(StartError::Problems)?;
+        snapshot.upstreams.iter().for_each(|fleet| fleet.resolve());
         let snapshot = Arc::new(snapshot);
         metrics.in_force(snapshot.generation);
         let (bound, admin, addresses) = listen(&snapshot.config, workers)?;

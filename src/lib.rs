@@ -76,7 +76,7 @@ mod sockets;
 pub mod telemetry;
 mod timer;
 pub mod tls;
-mod upstream;
+pub mod upstream;
 pub mod version;
 pub mod wire;
 mod worker;

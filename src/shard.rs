@@ -19,7 +19,7 @@ use crate::{
     request_id::RequestIds,
     snapshot::Snapshot,
     timer::{Ticks, Timers},
-    upstream::Pool,
+    upstream::{Pool, Worker},
 };
 
 /// One worker's own.
@@ -141,7 +141,8 @@ impl Shard {
         loads: Loads,
     ) -> Self {
         let timers = Timers::default();
-        let view = View::new(snapshot, &timers, index);
+        let worker = Worker { index, of: loads.workers() };
+        let view = View::new(snapshot, &timers, worker);
         Self {
             index,
             counters,
@@ -198,20 +199,11 @@ impl Drop for Open {
 }
 
 impl View {
-    fn new(snapshot: Arc<Snapshot>, timers: &Timers, worker: usize) -> Self {
-        let config = &snapshot.config;
-        let with_metrics = config.upstreams.iter().zip(&snapshot.upstreams);
-        let pool = |(upstream, metrics): (_, &Arc<_>)| {
-            Rc::new(Pool::new(
-                upstream,
-                &config.limits,
-                timers.clone(),
-                Arc::clone(metrics),
-                worker,
-            ))
-        };
-        let pools = with_metrics.map(pool).collect();
-        let timeouts = Timeouts::new(&config.limits);
+    fn new(snapshot: Arc<Snapshot>, timers: &Timers, worker: Worker) -> Self {
+        let limits = &snapshot.config.limits;
+        let pool = |fleet| Rc::new(Pool::new(fleet, limits, timers.clone(), worker));
+        let pools = snapshot.upstreams.iter().map(pool).collect();
+        let timeouts = Timeouts::new(limits);
         Self { snapshot, pools, timeouts }
     }
 }

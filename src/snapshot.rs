@@ -11,11 +11,12 @@ use std::{
 use hyper::header::HeaderValue;
 
 use crate::{
-    config::{Config, Hsts, Problem, Problems, Route},
+    config::{Config, Hsts, Problem, Problems, Route, Scheme, Upstream},
     host::HostPattern,
-    metrics::{Metrics, RouteMetrics, UpstreamMetrics},
+    metrics::{Metrics, RouteMetrics},
     route::Router,
-    tls::{self, Sites},
+    tls::{self, ClientTls, Sites},
+    upstream::Fleet,
 };
 
 /// Which configuration: counted from 1 in the life of the process.
@@ -36,8 +37,8 @@ pub struct Snapshot {
     pub routes: Vec<Arc<RouteMetrics>>,
     /// Counters of requests that no route took.
     pub no_route: Arc<RouteMetrics>,
-    /// Counters by upstream.
-    pub upstreams: Vec<Arc<UpstreamMetrics>>,
+    /// The upstreams, with what all workers share of each.
+    pub upstreams: Vec<Arc<Fleet>>,
     /// `Strict-Transport-Security`, where one is sent.
     pub hsts: Option<HeaderValue>,
 }
@@ -55,19 +56,45 @@ impl Snapshot {
         let (sites, mut warnings) = tls::build(&config.tls, now()).map_err(Problems)?;
         warnings.extend(uncovered(&config.routes, &sites));
         metrics.certificates(sites.expiries());
+        let upstreams = fleets(&config.upstreams, metrics, &mut warnings)?;
         let label = |route: &Route| format!("{}{}", route.host, route.path);
         let snapshot = Self {
             generation,
             router: Router::new(&config.routes),
             routes: config.routes.iter().map(|route| metrics.route(&label(route))).collect(),
             no_route: metrics.route("none"),
-            upstreams: config.upstreams.iter().map(|up| metrics.upstream(&up.name)).collect(),
+            upstreams,
             hsts: hsts(&config.hsts),
             sites,
             config,
         };
         Ok((snapshot, warnings))
     }
+}
+
+/// The upstreams; what TLS towards them needs is read here.
+fn fleets(
+    upstreams: &[Upstream],
+    metrics: &Metrics,
+    warnings: &mut Vec<Problem>,
+) -> Result<Vec<Arc<Fleet>>, Problems> {
+    let (mut fleets, mut problems) = (Vec::new(), Vec::new());
+    for upstream in upstreams {
+        let needs_tls = upstream.servers.iter().any(|server| server.scheme == Scheme::Https);
+        let tls = match needs_tls.then(|| ClientTls::build(&upstream.tls, now())).transpose() {
+            Ok(built) => built.map(|(tls, doubtful)| {
+                warnings.extend(doubtful);
+                tls
+            }),
+            Err(found) => {
+                problems.extend(found);
+                continue;
+            }
+        };
+        let metrics = metrics.upstream(&upstream.name);
+        fleets.push(Arc::new(Fleet::new(upstream.clone(), tls, metrics)));
+    }
+    if problems.is_empty() { Ok(fleets) } else { Err(Problems(problems)) }
 }
 
 /// Routes whose host no certificate has: their clients would refuse ours.

@@ -44,9 +44,20 @@ impl Ticks {
 pub(crate) struct Moment(u32);
 
 impl Moment {
+    /// The tick with this number, for tests.
+    #[cfg(test)]
+    pub(crate) fn at(tick: u32) -> Self {
+        Self(tick)
+    }
+
     /// Whether `wait` has passed since `earlier`.
     pub(crate) fn is_after(self, earlier: Self, wait: Ticks) -> bool {
         self.0.saturating_sub(earlier.0) >= wait.0
+    }
+
+    /// Ticks that have passed since `earlier`.
+    pub(crate) fn ticks_since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

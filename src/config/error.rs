@@ -33,6 +33,15 @@ pub struct Problem {
     pub text: String,
 }
 
+impl Problem {
+    /// One that has no place in a file.
+    #[must_use]
+    pub fn bare(key: &str, text: String) -> Self {
+        let place = Place { file: Arc::default(), line: 1, column: 1, key: key.to_owned() };
+        Self { place, text }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.text)

@@ -10,6 +10,7 @@ mod resolve;
 mod shape;
 mod types;
 mod units;
+mod upstream;
 
 use std::{
     fs, io,
@@ -19,7 +20,11 @@ use std::{
 pub use error::{Place, Problem, Problems};
 pub use types::{
     CertificateSource, Config, Drain, Hsts, Limits, Listen, Log, LogFormat, PlainAction, PlainHttp,
-    Route, Server, Tls, TlsHost, Upstream,
+    Route, Tls, TlsHost,
+};
+pub use upstream::{
+    Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,
+    UpstreamTls,
 };
 
 /// Why there is no configuration.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::shape;
+use super::{shape, upstream::raw::Upstream};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -140,18 +140,6 @@ pub(super) struct Hsts {
     /// Adds preload.
     #[schemars(with = "bool")]
     pub preload: Option<Switch>,
-}
-
-/// A group of API servers.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Upstream {
-    /// The name that routes use.
-    #[schemars(with = "shape::Name")]
-    pub name: Option<Text>,
-    /// http://HOST:PORT each.
-    #[schemars(with = "Vec<shape::ServerUrl>")]
-    pub servers: Option<Vec<Text>>,
 }
 
 /// Which requests go to which upstream.

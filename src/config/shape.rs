@@ -54,7 +54,25 @@ shapes! {
     /// Begins with a slash.
     PathPrefix = { "type": "string", "pattern": "^/" };
     /// `http://HOST:PORT`
-    ServerUrl = { "type": "string", "pattern": "^http://[^/?#@]+/?$" };
+    ServerUrl = { "type": "string", "pattern": "^(http|https|h2c)://[^/?#@]+/?$" };
+    /// A server's share.
+    Weight = { "type": "integer", "minimum": 1, "maximum": 1000 };
+    /// How a server is chosen.
+    Balance = { "type": "string", "enum": ["least_requests", "round_robin", "hash"] };
+    /// What a consistent hash is taken of.
+    HashKey = { "type": "string", "pattern": "^(client|header:.+)$" };
+    /// A status code or a range of them.
+    Codes = { "type": "string", "pattern": "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$" };
+    /// What is tried again.
+    RetryOn = { "type": "string", "pattern": "^(connect|refused|timeout|5[0-9]{2})$" };
+    /// Checks in a row.
+    Times = { "type": "integer", "minimum": 1, "maximum": 100 };
+    /// Tries after the first.
+    Tries = { "type": "integer", "minimum": 0, "maximum": 10 };
+    /// A share.
+    Percent = { "type": "integer", "minimum": 0, "maximum": 100 };
+    /// A PROXY header's version.
+    ProxyProtocol = { "type": "string", "enum": ["none", "v1", "v2"] };
     /// The versions that there are.
     Minimum = { "type": "string", "enum": ["1.2", "1.3"] };
     /// What a plain port does.

@@ -3,15 +3,12 @@
 //! Made by `resolve` from a file and by `cli/demo` by hand; read by everything above. It is also
 //! what `/config` shows, so a secret must never be a field here (paths of keys are no secret).
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::Place;
-use crate::{
-    host::{Host, HostPattern},
-    version::TlsVersion,
-};
+use super::{Place, Upstream};
+use crate::{host::HostPattern, version::TlsVersion};
 
 /// A whole configuration.
 #[derive(Clone, Debug, Serialize)]
@@ -141,24 +138,6 @@ pub struct Hsts {
     pub preload: bool,
 }
 
-/// `[[upstreams]]`
-#[derive(Clone, Debug, Serialize)]
-pub struct Upstream {
-    /// The name that routes use.
-    pub name: Arc<str>,
-    /// At least one.
-    pub servers: Vec<Server>,
-}
-
-/// One server of an upstream: `http://HOST[:PORT]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Server {
-    /// Name or address.
-    pub host: Host,
-    /// 80 where the URL has none.
-    pub port: u16,
-}
-
 /// `[[routes]]`
 #[derive(Clone, Debug, Serialize)]
 pub struct Route {
@@ -248,7 +227,10 @@ pub struct Limits {
 }
 
 /// Durations are shown as written in a configuration: `10s`, `250ms`.
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match (duration.as_secs(), duration.subsec_millis()) {
         (seconds, 0) => serializer.collect_str(&format_args!("{seconds}s")),
         _ => serializer.collect_str(&format_args!("{}ms", duration.as_millis())),

@@ -63,6 +63,15 @@ impl RequestError {
         }
     }
 
+    /// Seconds after which it may be worth asking again (RFC 9110 10.2.3).
+    #[must_use]
+    pub(crate) fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Upstream(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
     /// The error type of `Proxy-Status` (RFC 9209 2.3).
     #[must_use]
     pub(crate) fn proxy_status(&self) -> &'static str {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::{
     Request, Response, StatusCode,
     body::{Body as HttpBody, Incoming},
-    header::{CONTENT_TYPE, HeaderValue, LOCATION},
+    header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER},
     service::Service,
 };
 
@@ -173,6 +173,9 @@ fn failed(
     );
     let mut response = respond::error(error).map(Content::Own);
     response.headers_mut().insert(headers::X_REQUEST_ID, id);
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     headers::set_hsts(response.headers_mut(), client, &view.snapshot);
     response
 }

@@ -17,9 +17,9 @@ use super::{
     Metrics,
     cells::{Summed, Table},
     counters::Counters,
-    families::CODES,
+    families::{CODES, UpstreamMetrics, UpstreamShard},
     labels::{
-        Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, ServedVersion,
+        Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
         UpstreamOutcome,
     },
 };
@@ -204,23 +204,10 @@ impl Metrics {
 
     fn upstreams(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let upstreams: Vec<_> = self.families().upstreams.values().map(Arc::clone).collect();
-        let name = "tlsfloor_upstream_requests";
-        let help = "Requests to upstreams by how they came out";
-        let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for upstream in &upstreams {
-            for outcome in UpstreamOutcome::ALL {
-                let cells =
-                    upstream.shards().filter_map(|shard| shard.outcomes.cell([outcome.index()]));
-                let count: u64 = cells.map(|cell| cell.value()).sum();
-                if count > 0 {
-                    let set =
-                        [("upstream", upstream.label.as_str()), ("outcome", outcome.as_str())];
-                    family
-                        .encode_family(&set)?
-                        .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
-                }
-            }
-        }
+        let what = ("tlsfloor_upstream_requests", "Requests to upstreams by how they came out");
+        by_upstream::<UpstreamOutcome>(to, what, "outcome", &upstreams, |shard| &shard.outcomes)?;
+        let what = ("tlsfloor_upstream_retries", "Requests to upstreams that were sent once more");
+        by_upstream::<RetryReason>(to, what, "reason", &upstreams, |shard| &shard.retries)?;
         let durations = upstreams.iter().map(|upstream| {
             (upstream.label.as_str(), sum(upstream.shards().map(|shard| &shard.duration)))
         });
@@ -286,6 +273,28 @@ impl Metrics {
             to.encode_descriptor(name, "Which build this is", None, MetricType::Gauge)?;
         family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?.encode_gauge(&1u64)
     }
+}
+
+/// A counter of each upstream by the words of a closed set.
+fn by_upstream<L: Label>(
+    to: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    label: &str,
+    upstreams: &[Arc<UpstreamMetrics>],
+    of: impl Fn(&UpstreamShard) -> &Table<1>,
+) -> fmt::Result {
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for upstream in upstreams {
+        for word in L::ALL {
+            let cells = upstream.shards().filter_map(|shard| of(shard).cell([word.index()]));
+            let count: u64 = cells.map(|cell| cell.value()).sum();
+            if count > 0 {
+                let set = [("upstream", upstream.label.as_str()), (label, word.as_str())];
+                family.encode_family(&set)?.encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn combinations() -> impl Iterator<Item = (Protocol, ServedVersion)> {

@@ -7,7 +7,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use super::{
     cells::{Cell, Histogram, Table},
-    labels::{Protocol, ServedVersion, UpstreamOutcome},
+    labels::{Protocol, RetryReason, ServedVersion, UpstreamOutcome},
 };
 use crate::label::Label;
 
@@ -99,13 +99,15 @@ pub struct UpstreamMetrics {
 #[derive(Debug)]
 pub struct UpstreamShard {
     pub(super) outcomes: Table<1>,
+    pub(super) retries: Table<1>,
     pub(super) duration: Histogram,
 }
 
 impl Default for UpstreamShard {
     fn default() -> Self {
         let outcomes = Table::new([UpstreamOutcome::ALL.len()]);
-        Self { outcomes, duration: Histogram::default() }
+        let retries = Table::new([RetryReason::ALL.len()]);
+        Self { outcomes, retries, duration: Histogram::default() }
     }
 }
 
@@ -130,6 +132,11 @@ impl UpstreamShard {
     pub fn observe(&self, outcome: UpstreamOutcome, duration: Duration) {
         self.outcomes.add([outcome.index()]);
         self.duration.observe(duration);
+    }
+
+    /// A request that is sent once more, or is not because the budget is spent.
+    pub fn retry(&self, reason: RetryReason) {
+        self.retries.add([reason.index()]);
     }
 }
 

@@ -82,8 +82,14 @@ labels! {
         Success = "success",
         /// The client went away first.
         Canceled = "canceled",
-        /// No address for the name.
-        ResolveFailed = "resolve_failed",
+        /// No server is up, or no address is known.
+        NoServer = "no_server",
+        /// Too many requests under way, and too many waiting.
+        Overloaded = "overloaded",
+        /// No TLS with the server.
+        TlsFailed = "tls_failed",
+        /// Given back unprocessed.
+        Refused = "refused",
         /// Nothing listens there.
         ConnectRefused = "connect_refused",
         /// No way there.
@@ -100,6 +106,24 @@ labels! {
         BodyTimeout = "body_timeout",
         /// The body broke off.
         BodyTruncated = "body_truncated",
+    }
+}
+
+labels! {
+    /// Why a request to an upstream was sent once more.
+    pub enum RetryReason {
+        /// The kept connection had ended.
+        Stale = "stale",
+        /// No connection.
+        Connect = "connect",
+        /// Given back unprocessed.
+        Refused = "refused",
+        /// No response head in time.
+        Timeout = "timeout",
+        /// A status code that is tried again.
+        Code = "code",
+        /// Not sent once more: the budget was spent.
+        OverBudget = "over_budget",
     }
 }
 

@@ -23,7 +23,8 @@ pub use counters::Counters;
 pub use encode::CONTENT_TYPE;
 pub use families::{RouteMetrics, RouteShard, UpstreamMetrics, UpstreamShard};
 pub use labels::{
-    Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, ServedVersion, UpstreamOutcome,
+    Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
+    UpstreamOutcome,
 };
 
 /// Everything that is counted in this process.

@@ -1,13 +1,15 @@
-//! TLS towards clients: certificates, sites by name, and the handshake.
+//! TLS on both sides: certificates, sites by name, and the handshakes.
 //!
-//! The only module, with `upstream` later, that knows rustls. `snapshot` builds [`Sites`],
-//! `greet` calls [`accept()`]. No version below a site's floor may ever get into its settings.
+//! The only module that knows rustls. `snapshot` builds [`Sites`] and [`ClientTls`], `greet`
+//! calls [`accept()`], `upstream` connects. No version below a site's floor may ever get into its settings.
 
 mod accept;
 mod certificate;
+mod client;
 mod pem;
 mod settings;
 mod sites;
 
 pub use accept::{Accepted, HandshakeError, TlsStream, accept};
+pub use client::{Agreed, ClientTls, Offer, ServerStream};
 pub use sites::{Site, Sites, build};

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
-use super::{UpstreamError, exchange::Attempt, pool::Link};
+use super::{UpstreamError, attempt::Attempt, link::Link};
 use crate::timer::Timer;
 
 /// The body of an upstream's response.
@@ -25,14 +25,14 @@ pub(crate) struct Body {
 /// What is let go at the end.
 #[derive(Debug)]
 struct UnderWay {
-    link: Box<Link>,
+    link: Link,
     attempt: Attempt,
     timer: Timer,
     waiting: bool,
 }
 
 impl Body {
-    pub(super) fn new(inner: Incoming, link: Box<Link>, attempt: Attempt, timer: Timer) -> Self {
+    pub(super) fn new(inner: Incoming, link: Link, attempt: Attempt, timer: Timer) -> Self {
         let under_way = Some(UnderWay { link, attempt, timer, waiting: false });
         let mut body = Self { inner, under_way };
         if body.inner.is_end_stream() {
@@ -58,17 +58,20 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let link = self.under_way.as_mut().map(|under_way| &mut under_way.link);
+        if let Some(Link::Http2(_)) = link {
+            return Pin::new(&mut self.inner).poll_frame(cx);
+        }
         // The body itself wakes nobody: what feeds it is the connection, driven right here.
         let mut noop = Context::from_waker(Waker::noop());
         let frame = Pin::new(&mut self.inner).poll_frame(&mut noop);
-        let Some(under_way) = &mut self.under_way else {
-            return frame;
-        };
-        if frame.is_ready() {
-            return frame;
+        match link {
+            Some(Link::Http1(link)) if frame.is_pending() => {
+                link.drive(cx);
+                Pin::new(&mut self.inner).poll_frame(&mut noop)
+            }
+            _ => frame,
         }
-        under_way.link.drive(cx);
-        Pin::new(&mut self.inner).poll_frame(&mut noop)
     }
 }
 

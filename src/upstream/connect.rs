@@ -1,17 +1,27 @@
 //! A fresh connection to an upstream server.
 //!
-//! Called by `pool` when no kept connection serves. Names are resolved at each connect, so an
-//! address that moved is found by the next one. It must never hold a connection that was not
-//! asked for.
+//! Called by `server` when no kept connection serves; the caller bounds the time. It must never
+//! hold a connection that was not asked for.
 
-use std::{io, net::SocketAddr};
+use std::{cell::Cell, io, net::SocketAddr, rc::Rc};
 
-use hyper::client::conn::http1;
+use hyper::{
+    client::conn::{http1, http2},
+    http::uri,
+    rt::Executor,
+};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{RequestBody, UpstreamError, pool::Link};
-use crate::{config::Server, wire::Wire};
+use super::{
+    Endpoint, RequestBody, UpstreamError,
+    link::{self, Http1, Shared, Stream},
+};
+use crate::{
+    config::Scheme,
+    tls::{Agreed, ClientTls, Offer},
+    wire::Wire,
+};
 
 /// What a response may take of our memory, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -20,35 +30,87 @@ pub(super) struct Buffers {
     pub body: usize,
 }
 
-pub(super) async fn connect(server: &Server, buffers: Buffers) -> Result<Box<Link>, UpstreamError> {
-    let stream = open(server).await?;
+/// A connection that was made, by what it speaks.
+#[derive(Debug)]
+pub(super) enum Made {
+    Http1(Box<Http1>),
+    Http2(Rc<Shared>),
+}
+
+/// Bytes that a server may send ahead on one stream, and on all together. The second is the
+/// larger, so that one slow client does not hold up the others that share the connection.
+const STREAM_WINDOW: u32 = 512 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// Streams that are opened before the server has said how many it allows.
+const STREAMS_AT_FIRST: usize = 100;
+
+pub(super) async fn connect(
+    endpoint: &Endpoint,
+    tls: Option<&ClientTls>,
+    offer: Offer,
+    buffers: Buffers,
+) -> Result<Made, UpstreamError> {
+    let wire = dial(endpoint.address).await.map_err(UpstreamError::Connect)?;
+    match (endpoint.server.scheme, tls) {
+        (Scheme::Http, _) => http1(Box::new(wire), buffers).await,
+        (Scheme::H2c, _) => http2(Box::new(wire), uri::Scheme::HTTP, buffers).await,
+        (Scheme::Https, Some(tls)) => {
+            let agreed = tls.connect(wire, &endpoint.server.host, offer).await;
+            let Agreed { stream, http2: speaks_http2 } = agreed.map_err(UpstreamError::Tls)?;
+            if speaks_http2 {
+                http2(Box::new(stream), uri::Scheme::HTTPS, buffers).await
+            } else {
+                http1(Box::new(stream), buffers).await
+            }
+        }
+        // A fleet with such a server is never built without.
+        (Scheme::Https, None) => Err(UpstreamError::Connect(io::ErrorKind::Unsupported.into())),
+    }
+}
+
+async fn dial(address: SocketAddr) -> io::Result<Wire> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(Wire(stream))
+}
+
+async fn http1(stream: Stream, buffers: Buffers) -> Result<Made, UpstreamError> {
     let (sender, connection) = http1::Builder::new()
         .max_header_size(buffers.head)
         .max_buf_size(buffers.body.max(buffers.head))
-        .handshake::<_, RequestBody>(TokioIo::new(Wire(stream)))
+        .handshake::<_, RequestBody>(TokioIo::new(stream))
         .await
         .map_err(UpstreamError::Closed)?;
-    Ok(Box::new(Link::new(sender, connection)))
+    Ok(Made::Http1(Box::new(Http1::new(sender, connection))))
 }
 
-async fn open(server: &Server) -> Result<TcpStream, UpstreamError> {
-    if let Some(ip) = server.host.ip() {
-        let address = SocketAddr::new(ip, server.port);
-        return dial(address).await.map_err(UpstreamError::Connect);
+/// Runs what belongs to a connection on the worker's own thread.
+#[derive(Clone, Copy, Debug)]
+struct OnWorker;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for OnWorker {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
     }
-    let mut failure = UpstreamError::Resolve(io::ErrorKind::NotFound.into());
-    let addresses = tokio::net::lookup_host((server.host.as_str(), server.port));
-    for address in addresses.await.map_err(UpstreamError::Resolve)? {
-        match dial(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = UpstreamError::Connect(error),
-        }
-    }
-    Err(failure)
 }
 
-async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+async fn http2(
+    stream: Stream,
+    scheme: uri::Scheme,
+    buffers: Buffers,
+) -> Result<Made, UpstreamError> {
+    let (sender, connection) = http2::Builder::new(OnWorker)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_max_send_streams(STREAMS_AT_FIRST)
+        .max_header_list_size(u32::try_from(buffers.head).unwrap_or(u32::MAX))
+        .max_send_buf_size(buffers.body)
+        .handshake::<_, RequestBody>(TokioIo::new(stream))
+        .await
+        .map_err(UpstreamError::Closed)?;
+    let most = Rc::new(Cell::new(STREAMS_AT_FIRST));
+    let allowed = |connection: &http2::Connection<_, _, _>| connection.current_max_send_streams();
+    tokio::task::spawn_local(link::drive(connection, allowed, Rc::clone(&most)));
+    Ok(Made::Http2(Shared::new(sender, scheme, most)))
 }

@@ -8,14 +8,11 @@ use std::io;
 use hyper::StatusCode;
 
 use super::request_body::UploadFailure;
-use crate::metrics::UpstreamOutcome;
+use crate::{metrics::UpstreamOutcome, tls::HandshakeError};
 
 /// Why an upstream gave no usable response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
-    /// The server's name has no address, or nobody could be asked.
-    #[error("the upstream's name could not be resolved")]
-    Resolve(#[source] io::Error),
     /// No TCP connection.
     #[error("could not connect to the upstream")]
     Connect(#[source] io::Error),
@@ -25,6 +22,18 @@ pub(crate) enum UpstreamError {
     /// Connected, but no response head in time.
     #[error("no response from the upstream in time")]
     ResponseTimeout,
+    /// TLS towards the server did not come to its end, or its certificate is not trusted.
+    #[error("no TLS with the upstream")]
+    Tls(#[source] HandshakeError),
+    /// All its servers are out, or its name has no address.
+    #[error("no server of the upstream is available")]
+    NoServer,
+    /// As many requests are under way as may be, and as many wait.
+    #[error("the upstream has as many requests under way as it may have")]
+    Overloaded,
+    /// The server gave the request back unprocessed (RFC 9113 8.7), and no try was left.
+    #[error("the upstream refused the request")]
+    Refused(#[source] hyper::Error),
     /// The connection ended before a response.
     #[error("the upstream closed the connection without a response")]
     Closed(#[source] hyper::Error),
@@ -54,8 +63,10 @@ impl UpstreamError {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Self::Upload(failure) => failure.status(),
-            Self::Resolve(_)
-            | Self::Connect(_)
+            Self::NoServer | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect(_)
+            | Self::Tls(_)
+            | Self::Refused(_)
             | Self::Closed(_)
             | Self::Malformed(_)
             | Self::UnaskedUpgrade
@@ -67,14 +78,17 @@ impl UpstreamError {
     #[must_use]
     pub(crate) fn proxy_status(&self) -> &'static str {
         match self {
-            Self::Resolve(_) => "dns_error",
+            Self::NoServer => "destination_unavailable",
+            Self::Overloaded => "connection_limit_reached",
+            Self::Tls(HandshakeError::Tls(_)) => "tls_certificate_error",
+            Self::Tls(HandshakeError::Io(_)) => "tls_protocol_error",
             Self::Connect(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
                 "connection_refused"
             }
             Self::Connect(_) => "destination_ip_unroutable",
             Self::ConnectTimeout => "connection_timeout",
             Self::ResponseTimeout | Self::BodyTimeout => "http_response_timeout",
-            Self::Closed(_) => "connection_terminated",
+            Self::Closed(_) | Self::Refused(_) => "connection_terminated",
             Self::Malformed(_) | Self::UnaskedUpgrade => "http_protocol_error",
             Self::Upload(_) => "http_request_error",
             Self::Truncated(_) => "http_response_incomplete",
@@ -85,7 +99,10 @@ impl UpstreamError {
     #[must_use]
     pub(crate) fn outcome(&self) -> UpstreamOutcome {
         match self {
-            Self::Resolve(_) => UpstreamOutcome::ResolveFailed,
+            Self::NoServer => UpstreamOutcome::NoServer,
+            Self::Overloaded => UpstreamOutcome::Overloaded,
+            Self::Tls(_) => UpstreamOutcome::TlsFailed,
+            Self::Refused(_) => UpstreamOutcome::Refused,
             Self::Connect(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
                 UpstreamOutcome::ConnectRefused
             }
@@ -102,6 +119,28 @@ impl UpstreamError {
 
     /// What hyper's client said before there was a response.
     pub(super) fn before_response(error: hyper::Error) -> Self {
-        if error.is_parse() { Self::Malformed(error) } else { Self::Closed(error) }
+        if error.is_parse() {
+            Self::Malformed(error)
+        } else if was_refused(&error) {
+            Self::Refused(error)
+        } else {
+            Self::Closed(error)
+        }
     }
+
+    /// Seconds after which a client may ask again, where that is known to help.
+    #[must_use]
+    pub(crate) fn retry_after(&self) -> Option<u32> {
+        matches!(self, Self::NoServer | Self::Overloaded).then_some(1)
+    }
+}
+
+/// Whether an HTTP/2 server says that it did nothing with the request: REFUSED_STREAM, or a
+/// GOAWAY that names an earlier stream as the last (RFC 9113 8.7).
+fn was_refused(error: &hyper::Error) -> bool {
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.is_go_away() || cause.reason() == Some(h2::Reason::REFUSED_STREAM)
+    })
 }

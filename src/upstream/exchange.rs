@@ -1,8 +1,8 @@
-//! One request to an upstream and the head of its response, driven by the request's own task.
+//! One request over one connection, to the head of its response.
 //!
-//! Called by `http` through [`Pool::send`]. Dropping the future, or the body that it gives, drops
-//! the connection: that is how a client's cancellation reaches the upstream. A request is sent a
-//! second time only where hyper gives it back unsent.
+//! Called by `send`. An HTTP/1.1 connection is driven by the request's own task, right here;
+//! dropping the future, or the body that follows, drops it: that is how a client's cancellation
+//! reaches the server. Over HTTP/2 it resets the stream.
 
 use std::{
     pin::{Pin, pin},
@@ -10,125 +10,48 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use hyper::{Request, Response, StatusCode, body::Incoming, client::conn::TrySendError};
-use tokio::time::Instant;
+use hyper::{
+    Request, Response, Uri, Version,
+    body::Incoming,
+    client::conn::TrySendError,
+    header::{CONNECTION, HOST},
+    http::uri::Scheme,
+};
 
 use super::{
-    Body, Pool, RequestBody, UpstreamError,
-    pool::{Link, ServerPool},
+    RequestBody, UpstreamError,
+    link::{Http1, Http2, Link},
     request_body::Upload,
 };
-use crate::{
-    metrics::UpstreamOutcome,
-    timer::{Ticks, Timer},
-};
+use crate::timer::{Ticks, Timer};
 
-/// A request under way at a server: counted once, with how it came out, when it is dropped.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    pool: Rc<Pool>,
-    server: Rc<ServerPool>,
-    started: Instant,
-    outcome: UpstreamOutcome,
+/// An exchange that failed, and the request where it may be sent again.
+pub(super) struct Failed {
+    pub error: UpstreamError,
+    pub again: Option<Box<Request<RequestBody>>>,
 }
 
-impl Attempt {
-    fn begin(pool: &Rc<Pool>, server: Rc<ServerPool>) -> Self {
-        server.begin();
-        let outcome = UpstreamOutcome::Canceled;
-        Self { pool: Rc::clone(pool), server, started: Instant::now(), outcome }
+/// Sends `request` and waits for the response's head, for at most `limit` while nothing moves.
+pub(super) async fn exchange(
+    link: &mut Link,
+    request: Request<RequestBody>,
+    timer: &Timer,
+    limit: Ticks,
+) -> Result<Response<Incoming>, Failed> {
+    let wait = Wait::new(timer, limit, request.body().upload());
+    match link {
+        Link::Http1(link) => over_http1(link, request, wait).await,
+        // Boxed: HTTP/1.1 is the common case and does not reserve room for this.
+        Link::Http2(link) => Box::pin(over_http2(link, request, wait)).await,
     }
-
-    /// How it came out; until this is said, it was canceled.
-    pub(super) fn came_out(&mut self, outcome: UpstreamOutcome) {
-        self.outcome = outcome;
-    }
-
-    /// Gives the connection back after a whole response.
-    pub(super) fn keep(mut self, link: Box<Link>) {
-        self.came_out(UpstreamOutcome::Success);
-        self.server.keep(link, self.pool.timers.now());
-    }
-
-    pub(super) fn response_body_limit(&self) -> Ticks {
-        self.pool.timeouts.response_body
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        self.server.end();
-        if let Some(shard) = self.pool.metrics.shard(self.pool.worker) {
-            shard.observe(self.outcome, self.started.elapsed());
-        }
-    }
-}
-
-impl Pool {
-    /// Sends `request` and waits for the response's head; the body streams from then on.
-    ///
-    /// # Errors
-    /// Whatever kept a response from coming; the request may have reached the upstream then.
-    pub(crate) async fn send(
-        self: &Rc<Self>,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Body>, UpstreamError> {
-        let Some(server) = self.pick() else {
-            return Err(UpstreamError::Resolve(std::io::ErrorKind::NotFound.into()));
-        };
-        let mut attempt = Attempt::begin(self, server);
-        let timer = self.timers.timer();
-        let (link, response) = match self.through(&attempt.server, request, &timer).await {
-            Ok(sent) => sent,
-            Err(error) => {
-                attempt.came_out(error.outcome());
-                return Err(error);
-            }
-        };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            attempt.came_out(UpstreamOutcome::ResponseMalformed);
-            return Err(UpstreamError::UnaskedUpgrade);
-        }
-        Ok(response.map(|body| Body::new(body, link, attempt, timer)))
-    }
-
-    /// Over a kept connection if there is one, else, or if that one had ended, over a fresh one.
-    async fn through(
-        &self,
-        server: &ServerPool,
-        mut request: Request<RequestBody>,
-        timer: &Timer,
-    ) -> Result<(Box<Link>, Response<Incoming>), UpstreamError> {
-        loop {
-            let kept = server.kept();
-            let was_kept = kept.is_some();
-            let mut link = match kept {
-                Some(link) => link,
-                None => server.fresh(timer, self.timeouts.connect).await?,
-            };
-            let wait = Wait::new(timer, self.timeouts.response);
-            match exchange(&mut link, request, wait).await {
-                Ok(response) => return Ok((link, response)),
-                Err(Failed { unsent: Some(again), .. }) if was_kept => request = *again,
-                Err(failed) => return Err(failed.error),
-            }
-        }
-    }
-}
-
-/// An exchange that failed, and the request where no byte of it was written.
-struct Failed {
-    error: UpstreamError,
-    unsent: Option<Box<Request<RequestBody>>>,
 }
 
 /// Hands `request` to the connection at once; the future drives both to the response's head.
-fn exchange<'a>(
-    link: &'a mut Link,
+fn over_http1<'a>(
+    link: &'a mut Http1,
     request: Request<RequestBody>,
     mut wait: Wait<'a>,
 ) -> impl Future<Output = Result<Response<Incoming>, Failed>> + use<'a> {
-    wait.upload = request.body().upload();
     let (sender, connection) = link.split();
     let sent = sender.try_send_request(request);
     async move {
@@ -158,6 +81,36 @@ fn exchange<'a>(
     }
 }
 
+async fn over_http2(
+    link: &mut Http2,
+    mut request: Request<RequestBody>,
+    mut wait: Wait<'_>,
+) -> Result<Response<Incoming>, Failed> {
+    to_http2(&mut request, link.scheme());
+    let mut response = pin!(link.sender.try_send_request(request));
+    std::future::poll_fn(|cx| match response.as_mut().poll(cx) {
+        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(wait.failed(error))),
+        Poll::Pending => wait.poll(cx).map(Err),
+    })
+    .await
+}
+
+/// `:authority` instead of Host, and no field of a connection (RFC 9113 8.2.2, 8.3.1).
+fn to_http2(request: &mut Request<RequestBody>, scheme: Scheme) {
+    request.headers_mut().remove(CONNECTION);
+    let host = request.headers_mut().remove(HOST);
+    let authority = host.and_then(|host| host.as_bytes().try_into().ok());
+    if let Some(authority) = authority {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(scheme);
+        parts.authority = Some(authority);
+        // Scheme, authority and path are all there, which is all that can be missing.
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    }
+    *request.version_mut() = Version::HTTP_2;
+}
+
 /// The wait for a response head.
 struct Wait<'a> {
     upload: Option<Rc<Upload>>,
@@ -167,9 +120,9 @@ struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    fn new(timer: &'a Timer, limit: Ticks) -> Self {
+    fn new(timer: &'a Timer, limit: Ticks, upload: Option<Rc<Upload>>) -> Self {
         timer.set(limit);
-        Self { upload: None, seen: 0, timer, limit }
+        Self { upload, seen: 0, timer, limit }
     }
 
     /// Ready when it has been too long since anything moved.
@@ -185,16 +138,16 @@ impl<'a> Wait<'a> {
     }
 
     fn timeout() -> Failed {
-        Failed { error: UpstreamError::ResponseTimeout, unsent: None }
+        Failed { error: UpstreamError::ResponseTimeout, again: None }
     }
 
     fn failed(&self, mut error: TrySendError<Request<RequestBody>>) -> Failed {
-        let unsent = error.take_message().map(Box::new);
+        let again = error.take_message().map(Box::new);
         let failure = self.upload.as_ref().and_then(|upload| upload.failure());
         let error = match failure {
             Some(failure) => UpstreamError::Upload(failure),
             None => UpstreamError::before_response(error.into_error()),
         };
-        Failed { error, unsent }
+        Failed { error, again }
     }
 }

@@ -1,17 +1,25 @@
-//! Talking to the API servers: pools of kept connections, one exchange at a time on each.
+//! Talking to the API servers: which one, over which connection, and once more if need be.
 //!
-//! Every worker has pools of its own, so nothing here is shared between threads. `http` calls
-//! [`Pool::send`]; it must never learn how a connection came about, and what goes wrong comes
-//! back as an [`UpstreamError`] that knows its own answer.
+//! Every worker has pools of its own; what workers and the control plane share of an upstream is
+//! its [`Fleet`]. `http` calls [`Pool::send`]; it must never learn how a connection came about,
+//! and what goes wrong comes back as an [`UpstreamError`] that knows its own answer.
 
+mod admission;
+mod attempt;
 mod body;
+mod budget;
 mod connect;
 mod error;
 mod exchange;
+mod fleet;
+mod link;
 mod pool;
 mod request_body;
+mod send;
+mod server;
 
 pub(crate) use body::Body;
 pub(crate) use error::UpstreamError;
-pub(crate) use pool::Pool;
+pub use fleet::{Endpoint, Fleet};
+pub(crate) use pool::{Pool, Worker};
 pub(crate) use request_body::RequestBody;

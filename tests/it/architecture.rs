@@ -43,6 +43,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("rustls", &["tls/"]),
     ("tokio_rustls", &["tls/"]),
     ("rustls_pemfile", &["tls/pem.rs"]),
+    ("rustls_native_certs", &["tls/client.rs"]),
+    ("webpki_roots", &["tls/client.rs"]),
     ("x509_parser", &["tls/certificate.rs"]),
     ("toml", &["config/"]),
     ("schemars", &["config/"]),

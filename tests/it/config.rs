@@ -137,8 +137,36 @@ fn each_problem_of_upstreams_routes_and_hosts() {
             "t.toml:7:1 upstreams[1].servers: found nothing, expected at least one \"http://HOST:PORT\"",
         ),
         (
-            "[[upstreams]]\nname = \"b\"\nservers = [\"https://a\"]\n[[routes]]\nupstream = \"b\"\n",
-            "t.toml:9:12 upstreams[1].servers[0]: found \"https://a\", expected \"http://HOST:PORT\"; other protocols to upstreams are not served by this version",
+            "[[upstreams]]\nname = \"b\"\nservers = [\"ftp://a\"]\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:9:12 upstreams[1].servers[0]: found \"ftp://a\", expected a URL such as \"http://10.0.0.11:8080\", \"https://orders:8443\" or \"h2c://orders:8080\"",
+        ),
+        (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nweights = [1, 2]\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:7:1 upstreams[1].weights: found 2 weights, expected one for each of 1",
+        ),
+        (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nbalance = \"round_robbin\"\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:10:11 upstreams[1].balance: found \"round_robbin\", expected \"round_robin\"?",
+        ),
+        (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nbalance = \"hash\"\nhash = \"header:a b\"\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:11:8 upstreams[1].hash: found \"header:a b\", expected \"client\" or \"header:NAME\"",
+        ),
+        (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nbalance = \"round_robin\"\nhash = \"client\"\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:11:8 upstreams[1].hash: found \"client\", expected it only with balance = \"hash\"",
+        ),
+        (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nhealth = { codes = [\"299-200\"] }\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:10:21 upstreams[1].health.codes[0]: found \"299-200\", expected a status code or a range such as \"200-299\"",
+        ),
+        (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nretry = { on = [\"404\"] }\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:10:16 upstreams[1].retry.on[0]: found \"404\", expected \"connect\", \"refused\", \"timeout\" or a status code from \"500\" to \"599\"",
+        ),
+        (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nejection = { failures = -1 }\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:10:25 upstreams[1].ejection.failures: found -1, expected a whole number from 0 to 1000000",
         ),
         (
             "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\n",

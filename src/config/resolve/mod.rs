@@ -6,10 +6,10 @@
 mod http;
 mod limits;
 mod listen;
-mod tls;
-mod value;
+pub(super) mod tls;
+pub(super) mod value;
 
-use super::{Config, document::Document, raw};
+use super::{Config, document::Document, raw, upstream};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
@@ -17,7 +17,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let tls = tls::tls(raw.tls, document);
     let plain_http = http::plain_http(raw.plain_http, document);
     let hsts = http::hsts(raw.hsts, document);
-    let upstreams = http::upstreams(raw.upstreams, document);
+    let upstreams = upstream::resolve::upstreams(raw.upstreams, document);
     let routes = http::routes(raw.routes, &upstreams, document);
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);

@@ -56,29 +56,35 @@ fn certificates(
 ) -> Vec<CertificateSource> {
     let mut sources = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
-        let span = raw.span();
-        let raw::Certificate { chain, key: private } = raw.into_inner();
-        let at = format!("{key}.certificates[{index}]");
-        let chain_key = format!("{at}.chain");
-        let private_key = format!("{at}.key");
-        let (Some(chain), Some(private)) = (
-            file(chain, span.clone(), &chain_key, "the PEM file of the chain", document),
-            file(private, span, &private_key, "the PEM file of the private key", document),
-        ) else {
-            continue;
-        };
-        sources.push(CertificateSource::Files {
-            chain_place: document.place(chain.0, &chain_key),
-            key_place: document.place(private.0, &private_key),
-            chain: chain.1,
-            key: private.1,
-        });
+        sources.extend(certificate(raw, &format!("{key}.certificates[{index}]"), document));
     }
     sources
 }
 
+/// A chain and its key.
+pub(in crate::config) fn certificate(
+    raw: Spanned<raw::Certificate>,
+    key: &str,
+    document: &mut Document<'_>,
+) -> Option<CertificateSource> {
+    let span = raw.span();
+    let raw::Certificate { chain, key: private } = raw.into_inner();
+    let chain_key = format!("{key}.chain");
+    let private_key = format!("{key}.key");
+    let chain = file(chain, span.clone(), &chain_key, "the PEM file of the chain", document);
+    let what = "the PEM file of the private key";
+    let private = file(private, span, &private_key, what, document);
+    let (chain, private) = (chain?, private?);
+    Some(CertificateSource::Files {
+        chain_place: document.place(chain.0, &chain_key),
+        key_place: document.place(private.0, &private_key),
+        chain: chain.1,
+        key: private.1,
+    })
+}
+
 /// A file's span and its path, which begins at the configuration's folder.
-fn file(
+pub(in crate::config) fn file(
     value: Option<Text>,
     span: std::ops::Range<usize>,
     key: &str,

@@ -11,13 +11,20 @@ use crate::config::{
 };
 
 /// Reports that `value` is not what it should be.
-pub(super) fn wrong(document: &mut Document<'_>, value: &Text, key: &str, expected: &str) {
+pub(in crate::config) fn wrong(
+    document: &mut Document<'_>,
+    value: &Text,
+    key: &str,
+    expected: &str,
+) {
     let found = value.get_ref();
     document.report(value.span(), key, format!("found \"{found}\", expected {expected}"));
 }
 
 /// A section's content, and its place for what is missing in it; absent: the first line.
-pub(super) fn section<T: Default>(section: Option<Spanned<T>>) -> (T, std::ops::Range<usize>) {
+pub(in crate::config) fn section<T: Default>(
+    section: Option<Spanned<T>>,
+) -> (T, std::ops::Range<usize>) {
     section.map_or_else(Default::default, |section| {
         let span = section.span();
         (section.into_inner(), span)
@@ -25,7 +32,7 @@ pub(super) fn section<T: Default>(section: Option<Spanned<T>>) -> (T, std::ops::
 }
 
 /// Reports that `key` is missing, unless its value was reported already.
-pub(super) fn missing(
+pub(in crate::config) fn missing(
     document: &mut Document<'_>,
     span: std::ops::Range<usize>,
     key: &str,
@@ -37,7 +44,7 @@ pub(super) fn missing(
 }
 
 /// A duration within `range`.
-pub(super) fn duration(
+pub(in crate::config) fn duration(
     document: &mut Document<'_>,
     value: Option<&Text>,
     key: &str,
@@ -60,7 +67,7 @@ pub(super) fn duration(
 }
 
 /// A size in bytes within `range`.
-pub(super) fn size(
+pub(in crate::config) fn size(
     document: &mut Document<'_>,
     value: Option<&Text>,
     key: &str,
@@ -83,7 +90,7 @@ pub(super) fn size(
 }
 
 /// A whole number within `range`.
-pub(super) fn number<N: TryFrom<i64> + Copy>(
+pub(in crate::config) fn number<N: TryFrom<i64> + Copy>(
     document: &mut Document<'_>,
     value: Option<&Number>,
     key: &str,
@@ -104,7 +111,7 @@ pub(super) fn number<N: TryFrom<i64> + Copy>(
 }
 
 /// One of a few words.
-pub(super) fn word<T: Copy>(
+pub(in crate::config) fn word<T: Copy>(
     document: &mut Document<'_>,
     value: Option<&Text>,
     key: &str,
@@ -125,6 +132,6 @@ pub(super) fn word<T: Copy>(
 }
 
 /// A switch.
-pub(super) fn switch(value: Option<&Switch>, default: bool) -> bool {
+pub(in crate::config) fn switch(value: Option<&Switch>, default: bool) -> bool {
     value.map_or(default, |value| *value.get_ref())
 }
