@@ -162,7 +162,7 @@ fn each_problem_of_upstreams_routes_and_hosts() {
         ),
         (
             "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nretry = { on = [\"404\"] }\n[[routes]]\nupstream = \"b\"\n",
-            "t.toml:10:16 upstreams[1].retry.on[0]: found \"404\", expected \"connect\", \"refused\", \"timeout\" or a status code from \"500\" to \"599\"",
+            "t.toml:10:17 upstreams[1].retry.on[0]: found \"404\", expected \"connect\", \"refused\", \"timeout\" or a status code from \"500\" to \"599\"",
         ),
         (
             "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nejection = { failures = -1 }\n[[routes]]\nupstream = \"b\"\n",
