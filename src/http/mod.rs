@@ -8,6 +8,7 @@ mod authority;
 mod body;
 mod client;
 mod error;
+mod grpc;
 mod headers;
 pub(crate) mod http1;
 pub(crate) mod http2;

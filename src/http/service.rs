@@ -14,8 +14,8 @@ use hyper::{
 };
 
 use super::{
-    Body, Client, RequestError, access::Exchange, authority::Authority, body::Content, headers,
-    redirect, respond,
+    Body, Client, RequestError, access::Exchange, authority::Authority, body::Content, grpc,
+    headers, redirect, respond,
 };
 use crate::{
     config::PlainAction,
@@ -47,6 +47,7 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     let view = client.shard.view();
     let mut exchange = Exchange::begin(&client, &view, &request);
     let id = client.shard.request_ids.next();
+    let grpc = grpc::content_type(&request);
     let next = decide(&client, &view, &mut exchange, &id, request);
     Box::pin(async move {
         let answered = match next {
@@ -54,7 +55,7 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
             Ok(Next::Forward(pool, request)) => forward(&client, &view, &pool, request).await,
             Err(error) => Err(error),
         };
-        let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id));
+        let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id, grpc));
         exchange.answered(response.status());
         Ok(response.map(|content| Body::new(content, exchange)))
     })
@@ -163,6 +164,7 @@ fn failed(
     view: &View,
     error: &RequestError,
     id: HeaderValue,
+    grpc: Option<HeaderValue>,
 ) -> Response<Content> {
     tracing::debug!(
         client = %client.address.ip,
@@ -171,7 +173,11 @@ fn failed(
         %error,
         "answered by the proxy",
     );
-    let mut response = respond::error(error).map(Content::Own);
+    let mut response = match grpc {
+        Some(content_type) => grpc::error(error, content_type),
+        None => respond::error(error),
+    }
+    .map(Content::Own);
     response.headers_mut().insert(headers::X_REQUEST_ID, id);
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -34,6 +34,10 @@ mod forward;
 mod headers;
 /// Slow, silent and greedy clients.
 mod limits;
+/// What API servers may speak.
+mod protocols;
 /// The plain port.
 mod redirect;
+/// Requests that are sent once more, and those that wait.
+mod retry;
 mod support;

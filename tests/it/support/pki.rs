@@ -6,7 +6,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
     PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
 };
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::aws_lc_rs};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
 
 /// A certificate authority that test clients trust.
 pub(crate) struct Pki {
@@ -76,6 +81,34 @@ impl Pki {
         let key = KeyPair::generate_for(algorithm).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Issued { chain: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    /// A server with a certificate for `names`; it asks clients for one if `mutual`.
+    pub(crate) fn server_config(
+        &self,
+        names: &[&str],
+        alpn: &[&str],
+        mutual: bool,
+    ) -> Arc<ServerConfig> {
+        let issued = self.issue(names);
+        let certificate = CertificateDer::from_pem_slice(issued.chain_pem().as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(issued.key_pem().as_bytes()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(rustls::ALL_VERSIONS)
+            .unwrap();
+        let builder = if mutual {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.issuer.der().clone()).unwrap();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.unwrap())
+        } else {
+            builder.with_no_client_auth()
+        };
+        let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
     }
 
     /// A client that trusts this authority and nobody else.

@@ -30,13 +30,14 @@ impl Proxy {
         Self::from_text(&base(upstream), change)
     }
 
-    /// By a whole configuration; `$DIR` in it is a folder with `chain.pem` and `key.pem` for
-    /// localhost.
+    /// By a whole configuration, in a folder with `chain.pem` and `key.pem` for localhost and
+    /// their authority's `ca.pem`.
     pub(crate) fn from_text(text: &str, change: impl FnOnce(&mut Config)) -> Self {
         let files = TempDir::new().unwrap();
         let issued = Pki::shared().issue(&["localhost", "127.0.0.1"]);
         std::fs::write(files.path().join("chain.pem"), issued.chain_pem()).unwrap();
         std::fs::write(files.path().join("key.pem"), issued.key_pem()).unwrap();
+        std::fs::write(files.path().join("ca.pem"), Pki::shared().authority_pem()).unwrap();
         let file = files.path().join("tlsfloor.toml");
         let mut config = parse(text, &file);
         change(&mut config);
@@ -77,6 +78,11 @@ fn parse(text: &str, file: &Path) -> Config {
 
 /// Everything on loopback, port 0, two workers.
 pub(crate) fn base(upstream: SocketAddr) -> String {
+    base_with(&format!("servers = [\"http://{upstream}\"]"))
+}
+
+/// The same with these keys of the one upstream.
+pub(crate) fn base_with(upstream: &str) -> String {
     format!(
         r#"
         [listen]
@@ -91,7 +97,7 @@ pub(crate) fn base(upstream: SocketAddr) -> String {
         grace = "10s"
         [[upstreams]]
         name = "api"
-        servers = ["http://{upstream}"]
+        {upstream}
         "#
     )
 }

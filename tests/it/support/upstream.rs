@@ -1,4 +1,4 @@
-//! Upstreams on loopback: a real HTTP/1.1 server that records requests, and one that plays bytes.
+//! Upstreams on loopback: a real server that records requests, and one that plays bytes.
 
 use std::{
     convert::Infallible,
@@ -13,13 +13,18 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{
-    HeaderMap, Request, Response, body::Incoming, server::conn::http1, service::service_fn,
+    HeaderMap, Request, Response, Version,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
 
@@ -27,6 +32,7 @@ pub(crate) type Body = BoxBody<Bytes, Infallible>;
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub method: String,
+    pub version: Version,
     pub target: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -56,6 +62,14 @@ impl Upstream {
     pub(crate) async fn answer(
         answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static,
     ) -> Self {
+        Self::speaking(Speaks::Http1, answer).await
+    }
+
+    /// Over a protocol of one's choice.
+    pub(crate) async fn speaking(
+        speaks: Speaks,
+        answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
@@ -64,7 +78,12 @@ impl Upstream {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, Arc::clone(&record), Arc::clone(&answer)));
+                tokio::spawn(serve(
+                    stream,
+                    speaks.clone(),
+                    Arc::clone(&record),
+                    Arc::clone(&answer),
+                ));
             }
         });
         Self { address, seen, connections }
@@ -86,8 +105,18 @@ impl Upstream {
     }
 }
 
+/// What an upstream speaks.
+#[derive(Clone)]
+pub(crate) enum Speaks {
+    Http1,
+    H2c,
+    /// By ALPN, like any server.
+    Tls(Arc<ServerConfig>),
+}
+
 async fn serve(
     stream: TcpStream,
+    speaks: Speaks,
     record: Arc<Mutex<Vec<Seen>>>,
     answer: Arc<impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static>,
 ) {
@@ -99,6 +128,7 @@ async fn serve(
             let trailers = body.trailers().cloned();
             let seen = Seen {
                 method: parts.method.to_string(),
+                version: parts.version,
                 target: parts.uri.to_string(),
                 headers: parts.headers,
                 body: body.to_bytes(),
@@ -109,7 +139,25 @@ async fn serve(
             Ok::<_, hyper::Error>(response)
         }
     });
-    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+    match speaks {
+        Speaks::Http1 => {
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+        }
+        Speaks::H2c => {
+            let builder = http2::Builder::new(TokioExecutor::new());
+            drop(builder.serve_connection(TokioIo::new(stream), service).await);
+        }
+        Speaks::Tls(config) => {
+            let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else { return };
+            let io = |stream| TokioIo::new(stream);
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                let builder = http2::Builder::new(TokioExecutor::new());
+                drop(builder.serve_connection(io(stream), service).await);
+            } else {
+                drop(http1::Builder::new().serve_connection(io(stream), service).await);
+            }
+        }
+    }
 }
 
 /// An upstream that does to each connection whatever `play` does.

@@ -1,0 +1,164 @@
+//! What an API server may speak: HTTP/2 in clear, TLS with either protocol, gRPC over them.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::{HeaderMap, Request, Response, Version, body::Frame};
+
+use crate::support::{
+    client::{self, TlsClient, bytes},
+    pki::Pki,
+    proxy::{Proxy, base_with},
+    upstream::{Body, Speaks, Upstream, full},
+};
+
+fn one_worker(upstream: &str) -> Proxy {
+    Proxy::from_text(&base_with(upstream), |config| config.listen.workers = 1)
+}
+
+fn tls(names: &[&str], alpn: &[&str], mutual: bool) -> Speaks {
+    Speaks::Tls(Pki::shared().server_config(names, alpn, mutual))
+}
+
+#[tokio::test]
+async fn requests_share_one_http2_connection() {
+    let upstream =
+        Upstream::speaking(Speaks::H2c, |seen| Response::new(full(seen.body.clone()))).await;
+    let proxy = one_worker(&format!("servers = [\"h2c://{}\"]", upstream.address));
+    let one = |number: usize| {
+        let (https, client) = (proxy.https, [TlsClient::http1(), TlsClient::http2()]);
+        async move {
+            let request = Request::post("/echo?x=y").body(bytes(number.to_string())).unwrap();
+            client[number % 2].send(https, request).await
+        }
+    };
+    let answers = futures_like_join((0..20).map(one)).await;
+    for (number, answer) in answers.iter().enumerate() {
+        assert_eq!((answer.status, answer.text()), (200, number.to_string()));
+    }
+    assert_eq!(upstream.connections(), 1);
+    let seen = upstream.last();
+    assert_eq!(
+        (seen.version, seen.target.as_str()),
+        (Version::HTTP_2, "http://localhost/echo?x=y")
+    );
+    assert!(seen.all("host").is_empty());
+}
+
+/// All at once, on this task's runtime.
+async fn futures_like_join<F>(all: impl Iterator<Item = F>) -> Vec<client::Answer>
+where
+    F: Future<Output = client::Answer> + Send + 'static,
+{
+    let tasks: Vec<_> = all.map(tokio::spawn).collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
+}
+
+#[tokio::test]
+async fn alpn_chooses_between_http2_and_http1_over_tls() {
+    for (alpn, version) in [
+        (["h2", "http/1.1"].as_slice(), Version::HTTP_2),
+        (["http/1.1"].as_slice(), Version::HTTP_11),
+        (&[], Version::HTTP_11),
+    ] {
+        let upstream =
+            Upstream::speaking(tls(&["127.0.0.1"], alpn, false), |_| Response::new(full("secret")))
+                .await;
+        let servers = format!("servers = [\"https://{}\"]", upstream.address);
+        let proxy = one_worker(&format!("{servers}\ntls = {{ ca = \"ca.pem\" }}"));
+        for _ in 0..3 {
+            let answer = TlsClient::http1().get(proxy.https, "/x").await;
+            assert_eq!((answer.status, answer.text().as_str()), (200, "secret"));
+        }
+        assert_eq!(upstream.last().version, version);
+        assert_eq!(upstream.connections(), 1, "kept, whichever protocol");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_verified_gets_no_request() {
+    let upstream =
+        Upstream::speaking(tls(&["other.example"], &[], false), |_| Response::new(full("x"))).await;
+    let servers = format!("servers = [\"https://{}\"]", upstream.address);
+    let cases = [
+        // Signed by nobody the system trusts.
+        ("", 502),
+        // Trusted, but for another name than the address.
+        ("tls = { ca = \"ca.pem\" }", 502),
+        ("tls = { ca = \"ca.pem\", server_name = \"other.example\" }", 200),
+    ];
+    for (tls, status) in cases {
+        let proxy = one_worker(&format!("{servers}\n{tls}"));
+        let answer = TlsClient::http1().get(proxy.https, "/").await;
+        assert_eq!(answer.status, status, "{tls}");
+        if status == 502 {
+            assert_eq!(answer.field("proxy-status"), "tlsfloor; error=tls_certificate_error");
+            let series =
+                "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"tls_failed\"}";
+            assert_eq!(proxy.metric(series).await, 1.0);
+        }
+    }
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_certificate_gets_ours() {
+    let upstream =
+        Upstream::speaking(tls(&["127.0.0.1"], &["h2"], true), |_| Response::new(full("x"))).await;
+    let servers = format!("servers = [\"https://{}\"]", upstream.address);
+    let with =
+        "tls = { ca = \"ca.pem\", certificate = { chain = \"chain.pem\", key = \"key.pem\" } }";
+    let proxy = one_worker(&format!("{servers}\n{with}"));
+    assert_eq!(TlsClient::http1().get(proxy.https, "/").await.status, 200);
+    let proxy = one_worker(&format!("{servers}\ntls = {{ ca = \"ca.pem\" }}"));
+    assert_eq!(TlsClient::http1().get(proxy.https, "/").await.status, 502);
+}
+
+fn grpc(_seen: &crate::support::upstream::Seen) -> Response<Body> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().unwrap());
+    let frames =
+        [Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x01x"))), Ok(Frame::trailers(trailers))];
+    let body = BodyExt::boxed(StreamBody::new(tokio_stream::iter(frames)));
+    Response::builder().header("content-type", "application/grpc").body(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_grpc_call_keeps_its_fields_and_trailers() {
+    let upstream = Upstream::speaking(Speaks::H2c, grpc).await;
+    let proxy = one_worker(&format!("servers = [\"h2c://{}\"]", upstream.address));
+    let request = Request::post("/pkg.Service/Call")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", "5S")
+        .body(bytes(&b"\0\0\0\0\x01y"[..]))
+        .unwrap();
+    let answer = TlsClient::http2().send(proxy.https, request).await;
+    assert_eq!(answer.body, &b"\0\0\0\0\x01x"[..]);
+    assert_eq!(answer.trailers.expect("no trailers")["grpc-status"], "0");
+    let seen = upstream.last();
+    assert_eq!(seen.all("te"), ["trailers"]);
+    assert_eq!(seen.all("grpc-timeout"), ["5S"]);
+    assert!(seen.all("connection").is_empty());
+}
+
+#[tokio::test]
+async fn a_grpc_client_is_told_in_its_own_words() {
+    let upstream = Upstream::speaking(Speaks::H2c, grpc).await;
+    drop(upstream);
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let proxy = one_worker(&format!("servers = [\"h2c://{gone}\"]"));
+    let request = Request::post("/pkg.Service/Call")
+        .header("content-type", "application/grpc+proto")
+        .body(bytes(""))
+        .unwrap();
+    let answer = TlsClient::http2().send(proxy.https, request).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.field("grpc-status"), "14");
+    assert_eq!(answer.field("content-type"), "application/grpc+proto");
+    assert_eq!(answer.field("grpc-message"), "could not connect to the upstream");
+    assert!(answer.body.is_empty());
+}
