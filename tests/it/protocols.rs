@@ -1,8 +1,20 @@
 //! What an API server may speak: HTTP/2 in clear, TLS with either protocol, gRPC over them.
 
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, StreamBody};
-use hyper::{HeaderMap, Request, Response, Version, body::Frame};
+use hyper::{
+    HeaderMap, Request, Response, Version, body::Frame, server::conn::http2, service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{net::TcpListener, sync::Notify};
 
 use crate::support::{
     client::{self, TlsClient, bytes},
@@ -161,4 +173,49 @@ async fn a_grpc_client_is_told_in_its_own_words() {
     assert_eq!(answer.field("content-type"), "application/grpc+proto");
     assert_eq!(answer.field("grpc-message"), "could not connect to the upstream");
     assert!(answer.body.is_empty());
+}
+
+/// HTTP/2 in clear; says GOAWAY to each connection after its fifth request.
+async fn says_goaway() -> (std::net::SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let (requests, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+                let is_enough = Arc::clone(&enough);
+                let service = service_fn(move |_| {
+                    if requests.fetch_add(1, Ordering::SeqCst) == 4 {
+                        is_enough.notify_one();
+                    }
+                    async { Ok::<_, std::convert::Infallible>(Response::new(full("ok"))) }
+                });
+                let builder = http2::Builder::new(TokioExecutor::new());
+                let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+                tokio::select! {
+                    _ended = &mut connection => return,
+                    () = enough.notified() => {}
+                }
+                connection.as_mut().graceful_shutdown();
+                drop(connection.await);
+            });
+        }
+    });
+    (address, connections)
+}
+
+#[tokio::test]
+async fn a_goaway_costs_no_request() {
+    let (upstream, connections) = says_goaway().await;
+    let proxy = one_worker(&format!("servers = [\"h2c://{upstream}\"]"));
+    for _ in 0..10 {
+        let https = proxy.https;
+        let one = |_| async move { TlsClient::http2().get(https, "/").await };
+        let answers = futures_like_join((0..8).map(one)).await;
+        let codes: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(codes, [200; 8]);
+    }
+    assert!(connections.load(Ordering::SeqCst) >= 10, "none was used after its GOAWAY");
 }
