@@ -85,6 +85,12 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
             End::Idle(idle, bytes) => (stream, ahead) = (idle, bytes),
             End::Over(stream) => return Box::pin(closing::politely(stream, timer)).await,
             End::Broken(stream) => return closing::broken(stream),
+            End::Tunnel(mut stream, ahead, tunnel) => {
+                if Box::pin(tunnel.run(&mut stream, ahead, client)).await.is_err() {
+                    closing::broken(stream);
+                }
+                return;
+            }
         }
         let timeouts = client.shard.view().timeouts;
         let limit = if ahead.is_empty() { timeouts.idle } else { timeouts.header };

@@ -28,7 +28,8 @@
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
 //! hello          peek, parse, JA4, alerts
-//! drain host io label panics request_id session signals sockets timer version wire   ground
+//! drain host io label panics request_id session signals sockets timer tunnel version
+//! wire            ground
 //! ```
 //!
 //! # What is decided
@@ -76,6 +77,7 @@ mod sockets;
 pub mod telemetry;
 mod timer;
 pub mod tls;
+mod tunnel;
 pub mod upstream;
 pub mod version;
 pub mod wire;

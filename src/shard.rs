@@ -117,6 +117,8 @@ pub(crate) struct Timeouts {
     pub write: Ticks,
     /// `limits.idle_timeout`
     pub idle: Ticks,
+    /// `limits.tunnel_timeout`
+    pub tunnel: Ticks,
 }
 
 impl Timeouts {
@@ -126,6 +128,7 @@ impl Timeouts {
             body: Ticks::from(limits.body_timeout),
             write: Ticks::from(limits.write_timeout),
             idle: Ticks::from(limits.idle_timeout),
+            tunnel: Ticks::from(limits.tunnel_timeout),
         }
     }
 }

@@ -208,7 +208,10 @@ pub(super) struct Limits {
     /// How long a connection may wait for its next request.
     #[schemars(with = "shape::Duration")]
     pub idle_timeout: Option<Text>,
-    /// TCP connect to an upstream server, name look-up included.
+    /// How long nothing may move through a WebSocket or another upgraded connection.
+    #[schemars(with = "shape::Duration")]
+    pub tunnel_timeout: Option<Text>,
+    /// TCP connect and TLS handshake with an upstream server.
     #[schemars(with = "shape::Duration")]
     pub connect_timeout: Option<Text>,
     /// From a request to the upstream's response head, while nothing moves.

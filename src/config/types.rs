@@ -204,6 +204,9 @@ pub struct Limits {
     /// How long a client's connection may wait for its next request.
     #[serde(serialize_with = "seconds")]
     pub idle_timeout: Duration,
+    /// How long nothing may move through an upgraded connection.
+    #[serde(serialize_with = "seconds")]
+    pub tunnel_timeout: Duration,
     /// TCP connect to an upstream server.
     #[serde(serialize_with = "seconds")]
     pub connect_timeout: Duration,

@@ -88,6 +88,11 @@ impl Exchange {
         self.bytes = self.bytes.wrapping_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
+    /// A tunnel took the place of a body.
+    pub(super) fn tunnelled(&mut self, bytes: u64) {
+        self.bytes = self.bytes.wrapping_add(bytes);
+    }
+
     /// The answer cannot be completed: the connection must not end as if it had been.
     pub(super) fn broke_off(&mut self, error: &UpstreamError) {
         self.client.activity.abort();

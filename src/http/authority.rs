@@ -10,7 +10,7 @@ use hyper::{
     http::uri::{Authority as UriAuthority, PathAndQuery},
 };
 
-use super::RequestError;
+use super::{RequestError, upgrade};
 use crate::host;
 
 /// A checked authority.
@@ -56,7 +56,7 @@ impl Authority {
 fn check_target<B>(request: &Request<B>) -> Result<(), RequestError> {
     let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
     match *request.method() {
-        Method::CONNECT => Err(RequestError::Connect),
+        Method::CONNECT if !upgrade::is_extended_connect(request) => Err(RequestError::Connect),
         Method::OPTIONS if path == "*" => Ok(()),
         _ if path.starts_with('/') => Ok(()),
         _ => Err(RequestError::TargetInvalid),

@@ -18,7 +18,8 @@ use crate::upstream::{self, UpstreamError};
 #[derive(Debug)]
 pub(crate) struct Body {
     content: Content,
-    exchange: Exchange,
+    /// None where a tunnel has taken it over.
+    exchange: Option<Exchange>,
 }
 
 /// Where the bytes come from.
@@ -32,7 +33,12 @@ pub(super) enum Content {
 
 impl Body {
     pub(super) fn new(content: Content, exchange: Exchange) -> Self {
-        Self { content, exchange }
+        Self { content, exchange: Some(exchange) }
+    }
+
+    /// Nothing: what follows the head is no body.
+    pub(super) fn none() -> Self {
+        Self { content: Content::Own(Bytes::new()), exchange: None }
     }
 }
 
@@ -50,10 +56,12 @@ impl HttpBody for Body {
             Content::Own(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
             Content::Upstream(body) => std::task::ready!(Pin::new(body).poll_frame(cx)),
         };
-        match &frame {
-            Some(Ok(frame)) => this.exchange.sent(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(error)) => this.exchange.broke_off(error),
-            None => {}
+        match (&frame, &mut this.exchange) {
+            (Some(Ok(frame)), Some(exchange)) => {
+                exchange.sent(frame.data_ref().map_or(0, Bytes::len));
+            }
+            (Some(Err(error)), Some(exchange)) => exchange.broke_off(error),
+            (None, _) | (_, None) => {}
         }
         Poll::Ready(frame)
     }

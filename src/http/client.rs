@@ -3,10 +3,11 @@
 //! Made by `connection` once the TLS handshake is over (or on a plain port at once); the fields
 //! that each forwarded request carries are made here once and not per request.
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::Cell, fmt, rc::Rc, time::Duration};
 
 use hyper::header::{HeaderName, HeaderValue};
 
+use super::Tunnel;
 use crate::{
     hello::Ja4,
     host::Host,
@@ -21,7 +22,6 @@ use crate::{
 pub(crate) const PARK_AFTER: Duration = Duration::from_millis(300);
 
 /// One client's connection, as its requests see it.
-#[derive(Debug)]
 pub(crate) struct Client {
     /// The worker that serves it.
     pub shard: Rc<Shard>,
@@ -35,6 +35,14 @@ pub(crate) struct Client {
     pub rest: Ticks,
     /// `X-Forwarded-For`
     pub forwarded_for: HeaderValue,
+    /// What the connection becomes once its HTTP/1.1 has ended with a 101.
+    pub tunnel: Cell<Option<Box<Tunnel>>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// A TLS connection's facts, in words and as header fields.
@@ -85,6 +93,7 @@ impl Client {
     ) -> Self {
         let forwarded_for =
             HeaderValue::try_from(address.ip.to_string()).unwrap_or(HeaderValue::from_static("-"));
-        Self { shard, address, tls, activity: Rc::new(activity), rest, forwarded_for }
+        let activity = Rc::new(activity);
+        Self { shard, address, tls, activity, rest, forwarded_for, tunnel: Cell::new(None) }
     }
 }

@@ -125,6 +125,12 @@ pub(super) fn to_client<B>(response: &mut Response<B>, client: &Client, snapshot
     *response.version_mut() = Version::HTTP_11;
 }
 
+/// Removes what a server said of its own connection.
+pub(super) fn end_of_connection(headers: &mut HeaderMap) {
+    let found = Found::in_response(headers);
+    remove(headers, found.goes);
+}
+
 /// HSTS goes out over TLS only (RFC 6797 7.2); an upstream's own policy stands.
 pub(super) fn set_hsts(headers: &mut HeaderMap, client: &Client, snapshot: &Snapshot) {
     if client.tls.is_none() {
@@ -168,7 +174,10 @@ fn may_be_nominated(name: &HeaderName) -> bool {
     )
 }
 
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(super) fn tokens<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    Client, respond,
+    Client, Tunnel, respond,
     service::Requests,
     watch::{Order, Watch},
 };
@@ -31,6 +31,8 @@ pub(crate) enum End<S> {
     Over(S),
     /// A response broke off: the client must see that it did.
     Broken(S),
+    /// Both sides have left HTTP; the bytes came behind the request.
+    Tunnel(S, Bytes, Box<Tunnel>),
 }
 
 /// Serves requests until the connection is idle or over. `ahead` was read already.
@@ -40,6 +42,9 @@ pub(crate) async fn serve<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client
     let end = std::future::poll_fn(|cx| poll(&mut connection, &mut watch, cx)).await;
     let parts = connection.into_parts();
     let (mut stream, unread) = parts.io.into_inner().into_parts();
+    if let Some(tunnel) = client.tunnel.take() {
+        return End::Tunnel(stream, join(parts.read_buf, unread), tunnel);
+    }
     match end {
         Stop::Rest => End::Idle(stream, join(parts.read_buf, unread)),
         Stop::Cut => End::Broken(stream),

@@ -37,6 +37,7 @@ pub(crate) async fn serve<S: Socket>(stream: S, client: &Rc<Client>) {
     let mut connection = http2::Builder::new(OnWorker)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .enable_connect_protocol()
         .max_concurrent_streams(limits.http2_streams)
         .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
         .max_send_buf_size(limits.buffer)

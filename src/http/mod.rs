@@ -15,8 +15,10 @@ pub(crate) mod http2;
 mod redirect;
 pub(crate) mod respond;
 mod service;
+mod upgrade;
 mod watch;
 
 pub(crate) use body::Body;
 pub(crate) use client::{Client, PARK_AFTER, TlsFacts};
 pub(crate) use error::RequestError;
+pub(crate) use upgrade::Tunnel;

@@ -14,13 +14,13 @@ use hyper::{
 };
 
 use super::{
-    Body, Client, RequestError, access::Exchange, authority::Authority, body::Content, grpc,
-    headers, redirect, respond,
+    Body, Client, RequestError, Tunnel, access::Exchange, authority::Authority, body::Content,
+    grpc, headers, redirect, respond, upgrade::Asked,
 };
 use crate::{
     config::PlainAction,
     shard::View,
-    upstream::{Pool, RequestBody},
+    upstream::{self, Pool, RequestBody, Switched, UpstreamError},
 };
 
 /// What hyper calls for each request of a connection.
@@ -53,6 +53,18 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
         let answered = match next {
             Ok(Next::Answer(response)) => Ok(response),
             Ok(Next::Forward(pool, request)) => forward(&client, &view, &pool, request).await,
+            // Boxed: most requests reserve no room for this.
+            Ok(Next::Upgrade(pool, request, asked)) => {
+                match Box::pin(upgrade(&client, &view, &pool, request, &asked)).await {
+                    Ok(Upgraded::Tunnel(response, tunnel)) => {
+                        exchange.answered(response.status());
+                        begin(&client, asked, Tunnel::new(tunnel, exchange));
+                        return Ok(response.map(|()| Body::none()));
+                    }
+                    Ok(Upgraded::Declined(response)) => Ok(response),
+                    Err(error) => Err(error),
+                }
+            }
             Err(error) => Err(error),
         };
         let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id, grpc));
@@ -65,6 +77,7 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
 enum Next {
     Answer(Response<Content>),
     Forward(Rc<Pool>, Request<RequestBody>),
+    Upgrade(Rc<Pool>, Request<RequestBody>, Asked),
 }
 
 fn decide(
@@ -72,7 +85,7 @@ fn decide(
     view: &View,
     exchange: &mut Exchange,
     id: &HeaderValue,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Next, RequestError> {
     let authority = Authority::of(&request);
     exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), id);
@@ -84,8 +97,14 @@ fn decide(
     }
     let (route, pool) = find(client, view, authority.as_ref(), &request)?;
     exchange.takes(route);
+    let asked = Asked::by(&mut request);
     let (mut parts, body) = request.into_parts();
     headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
+    if let Some(asked) = asked {
+        asked.put(&mut parts);
+        let request = Request::from_parts(parts, RequestBody::empty());
+        return Ok(Next::Upgrade(Rc::clone(pool), request, asked));
+    }
     let body = upload(client, view, body);
     Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body)))
 }
@@ -99,6 +118,42 @@ async fn forward(
     let mut response = pool.send(request).await?;
     headers::to_client(&mut response, client, &view.snapshot);
     Ok(response.map(Content::Upstream))
+}
+
+/// What came of asking an upstream for another protocol.
+enum Upgraded {
+    Tunnel(Response<()>, upstream::Tunnel),
+    Declined(Response<Content>),
+}
+
+async fn upgrade(
+    client: &Client,
+    view: &View,
+    pool: &Rc<Pool>,
+    request: Request<RequestBody>,
+    asked: &Asked,
+) -> Result<Upgraded, RequestError> {
+    match pool.upgrade(request).await? {
+        Switched::Agreed(mut response, tunnel) => match asked.answer(&mut response) {
+            Some(()) => Ok(Upgraded::Tunnel(response, tunnel)),
+            None => Err(UpstreamError::UnaskedUpgrade.into()),
+        },
+        Switched::Declined(mut response) => {
+            headers::to_client(&mut response, client, &view.snapshot);
+            Ok(Upgraded::Declined(response.map(Content::Upstream)))
+        }
+    }
+}
+
+/// Runs a tunnel as soon as its client has the answer that says so.
+fn begin(client: &Rc<Client>, asked: Asked, tunnel: Tunnel) {
+    match asked {
+        // The connection ends its HTTP with this response, and finds it there.
+        Asked::Http1(_) => client.tunnel.set(Some(Box::new(tunnel))),
+        Asked::Http2(stream, _) => {
+            tokio::task::spawn_local(tunnel.run_on(stream, Rc::clone(client)));
+        }
+    }
 }
 
 /// What a plain port answers by itself; none where the request is forwarded.

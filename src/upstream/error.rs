@@ -34,6 +34,9 @@ pub(crate) enum UpstreamError {
     /// The server gave the request back unprocessed (RFC 9113 8.7), and no try was left.
     #[error("the upstream refused the request")]
     Refused(#[source] hyper::Error),
+    /// The server speaks HTTP/2 only, where nothing can be upgraded.
+    #[error("the upstream cannot switch protocols")]
+    NoUpgrade,
     /// The connection ended before a response.
     #[error("the upstream closed the connection without a response")]
     Closed(#[source] hyper::Error),
@@ -67,6 +70,7 @@ impl UpstreamError {
             Self::Connect(_)
             | Self::Tls(_)
             | Self::Refused(_)
+            | Self::NoUpgrade
             | Self::Closed(_)
             | Self::Malformed(_)
             | Self::UnaskedUpgrade
@@ -89,7 +93,7 @@ impl UpstreamError {
             Self::ConnectTimeout => "connection_timeout",
             Self::ResponseTimeout | Self::BodyTimeout => "http_response_timeout",
             Self::Closed(_) | Self::Refused(_) => "connection_terminated",
-            Self::Malformed(_) | Self::UnaskedUpgrade => "http_protocol_error",
+            Self::Malformed(_) | Self::UnaskedUpgrade | Self::NoUpgrade => "http_protocol_error",
             Self::Upload(_) => "http_request_error",
             Self::Truncated(_) => "http_response_incomplete",
         }
@@ -110,7 +114,9 @@ impl UpstreamError {
             Self::ConnectTimeout => UpstreamOutcome::ConnectTimeout,
             Self::ResponseTimeout => UpstreamOutcome::ResponseTimeout,
             Self::Closed(_) => UpstreamOutcome::ClosedEarly,
-            Self::Malformed(_) | Self::UnaskedUpgrade => UpstreamOutcome::ResponseMalformed,
+            Self::Malformed(_) | Self::UnaskedUpgrade | Self::NoUpgrade => {
+                UpstreamOutcome::ResponseMalformed
+            }
             Self::Upload(_) => UpstreamOutcome::Canceled,
             Self::Truncated(_) => UpstreamOutcome::BodyTruncated,
             Self::BodyTimeout => UpstreamOutcome::BodyTimeout,

@@ -69,6 +69,11 @@ impl Http1 {
         self.sender.is_ready()
     }
 
+    /// The connection itself, once its server has switched protocols.
+    pub(super) fn into_connection(self) -> http1::Connection<TokioIo<Stream>, RequestBody> {
+        self.connection
+    }
+
     /// Whether it can take a request now: looks for an end that came while it was idle.
     pub(super) fn is_usable(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop())) && self.sender.is_ready()

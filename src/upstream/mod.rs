@@ -17,9 +17,11 @@ mod pool;
 mod request_body;
 mod send;
 mod server;
+mod upgrade;
 
 pub(crate) use body::Body;
 pub(crate) use error::UpstreamError;
 pub use fleet::{Endpoint, Fleet};
 pub(crate) use pool::{Pool, Worker};
 pub(crate) use request_body::RequestBody;
+pub(crate) use upgrade::{Switched, Tunnel};

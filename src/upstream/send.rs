@@ -18,7 +18,19 @@ use super::{
     link::Link,
     server::{ServerPool, Taken},
 };
-use crate::{metrics::RetryReason, timer::Timer};
+use crate::{
+    metrics::{RetryReason, UpstreamOutcome},
+    timer::Timer,
+    tls::Offer,
+};
+
+/// A response's head, and what is needed to read on.
+pub(super) struct Answered {
+    pub response: Response<Incoming>,
+    pub link: Link,
+    pub attempt: Attempt,
+    pub timer: Timer,
+}
 
 /// A response's head, the connection that it came over, and the request once more.
 struct Got {
@@ -34,8 +46,22 @@ impl Pool {
     /// Whatever kept a response from coming; the request may have reached the upstream then.
     pub(crate) async fn send(
         self: &Rc<Self>,
-        mut request: Request<RequestBody>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Body>, UpstreamError> {
+        let Answered { response, link, mut attempt, timer } = self.ask(request, Offer::Any).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            attempt.came_out(UpstreamOutcome::ResponseMalformed);
+            return Err(UpstreamError::UnaskedUpgrade);
+        }
+        Ok(response.map(|body| Body::new(body, link, attempt, timer)))
+    }
+
+    /// The same, to whoever takes a response's parts.
+    pub(super) async fn ask(
+        self: &Rc<Self>,
+        mut request: Request<RequestBody>,
+        offer: Offer,
+    ) -> Result<Answered, UpstreamError> {
         let timer = self.timers.timer();
         let place = match &self.admission {
             Some(admission) => Some(admission.enter(&timer).await?),
@@ -47,7 +73,7 @@ impl Pool {
         loop {
             let server = self.pick(tried.as_ref()).ok_or(UpstreamError::NoServer)?;
             let mut attempt = Attempt::begin(self, &server);
-            match self.try_at(&server, request, &timer, tries > 0).await {
+            match self.try_at(&server, request, offer, &timer, tries > 0).await {
                 Ok(Got { response, link, copy }) => {
                     let code = response.status().as_u16();
                     attempt.responded(code);
@@ -57,7 +83,7 @@ impl Pool {
                         Some(again) => request = again,
                         None => {
                             attempt.hold(place);
-                            return Ok(response.map(|body| Body::new(body, link, attempt, timer)));
+                            return Ok(Answered { response, link, attempt, timer });
                         }
                     }
                 }
@@ -78,11 +104,12 @@ impl Pool {
         &self,
         server: &ServerPool,
         mut request: Request<RequestBody>,
+        offer: Offer,
         timer: &Timer,
         may_be_tried_again: bool,
     ) -> Result<Got, Failed> {
         let wants_copy = may_be_tried_again && self.replays();
-        if let Some(Taken { link, may_be_stale }) = server.kept(self.timers.now()) {
+        if let Some(Taken { link, may_be_stale }) = server.kept(offer, self.timers.now()) {
             let copy = if wants_copy || may_be_stale { copy(&request) } else { None };
             match self.over(link, request, copy, timer).await {
                 Err(Failed { error: UpstreamError::Closed(_), again: Some(again) }) => {
@@ -92,7 +119,7 @@ impl Pool {
                 result => return result,
             }
         }
-        let link = match server.fresh(timer, self.timeouts.connect).await {
+        let link = match server.fresh(offer, timer, self.timeouts.connect).await {
             Ok(link) => link,
             Err(error) => return Err(Failed { error, again: Some(Box::new(request)) }),
         };
@@ -108,9 +135,6 @@ impl Pool {
         timer: &Timer,
     ) -> Result<Got, Failed> {
         match exchange(&mut link, request, timer, self.timeouts.response).await {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Err(Failed { error: UpstreamError::UnaskedUpgrade, again: None })
-            }
             Ok(response) => Ok(Got { response, link, copy }),
             Err(failed) => {
                 let again = failed.again.or_else(|| copy.map(Box::new));

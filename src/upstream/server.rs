@@ -82,8 +82,9 @@ impl ServerPool {
     }
 
     /// A kept connection, if one is still alive; the one used last.
-    pub(super) fn kept(&self, now: Moment) -> Option<Taken> {
-        if self.endpoint.server.scheme != Scheme::Http
+    pub(super) fn kept(&self, offer: Offer, now: Moment) -> Option<Taken> {
+        if offer == Offer::Any
+            && self.endpoint.server.scheme != Scheme::Http
             && let Some(shared) = self.shared.borrow().iter().find(|shared| shared.has_room())
         {
             return Some(Taken { link: Link::Http2(Http2::on(shared)), may_be_stale: true });
@@ -103,15 +104,26 @@ impl ServerPool {
     }
 
     /// A fresh connection, or a place on one that somebody else has just opened.
-    pub(super) async fn fresh(&self, timer: &Timer, limit: Ticks) -> Result<Link, UpstreamError> {
+    pub(super) async fn fresh(
+        &self,
+        offer: Offer,
+        timer: &Timer,
+        limit: Ticks,
+    ) -> Result<Link, UpstreamError> {
         // Boxed: a request that finds a kept connection does not reserve room for this.
-        match timer.limit(limit, Box::pin(self.open())).await {
+        match timer.limit(limit, Box::pin(self.open(offer))).await {
             Ok(opened) => opened,
             Err(_elapsed) => Err(UpstreamError::ConnectTimeout),
         }
     }
 
-    async fn open(&self) -> Result<Link, UpstreamError> {
+    async fn open(&self, offer: Offer) -> Result<Link, UpstreamError> {
+        if offer == Offer::Http1 {
+            return match self.connect(offer).await? {
+                Made::Http1(link) => Ok(Link::Http1(link)),
+                Made::Http2(_) => Err(UpstreamError::NoUpgrade),
+            };
+        }
         while self.opening.get() && !self.speaks_http1.get() {
             self.opened.notified().await;
             if let Some(shared) = self.shared.borrow().iter().find(|one| one.has_room()) {
@@ -119,7 +131,7 @@ impl ServerPool {
             }
         }
         let opening = Opening::begin(self);
-        let made = self.connect(Offer::Any).await?;
+        let made = self.connect(offer).await?;
         let link = match made {
             Made::Http1(link) => {
                 self.speaks_http1.set(true);

@@ -41,3 +41,5 @@ mod redirect;
 /// Requests that are sent once more, and those that wait.
 mod retry;
 mod support;
+/// Other protocols behind an upgrade.
+mod upgrade;

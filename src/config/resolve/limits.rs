@@ -55,6 +55,7 @@ pub(super) fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<
     let body_timeout = timeout(raw.body_timeout, "body_timeout", 30);
     let write_timeout = timeout(raw.write_timeout, "write_timeout", 60);
     let idle_timeout = timeout(raw.idle_timeout, "idle_timeout", 75);
+    let tunnel_timeout = timeout(raw.tunnel_timeout, "tunnel_timeout", 3600);
     let connect_timeout = timeout(raw.connect_timeout, "connect_timeout", 5);
     let response_timeout = timeout(raw.response_timeout, "response_timeout", 60);
     let response_body_timeout = timeout(raw.response_body_timeout, "response_body_timeout", 60);
@@ -75,6 +76,7 @@ pub(super) fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<
         body_timeout,
         write_timeout,
         idle_timeout,
+        tunnel_timeout,
         connect_timeout,
         response_timeout,
         response_body_timeout,

@@ -1,0 +1,243 @@
+//! Bytes both ways between two streams, whatever they mean, until both sides have said their end.
+//!
+//! Run for what has switched protocols (WebSocket and the like). A side's end is passed on and the
+//! other direction goes on; while nothing moves, no buffer is held. The one limit is how long
+//! nothing may move.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::timer::{Ticks, Timer};
+
+/// Bytes that are read at once; what the other side does not take of them is all that is held.
+const CHUNK: usize = 16 * 1024;
+
+/// Bytes that passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// From the first stream to the second.
+    pub there: u64,
+    /// From the second to the first.
+    pub back: u64,
+}
+
+/// Why a tunnel ended before both sides did.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TunnelError {
+    /// One side broke.
+    #[error("one side of the tunnel broke")]
+    Broken(#[source] io::Error),
+    /// Nothing moved for too long.
+    #[error("nothing moved through the tunnel for too long")]
+    Idle,
+}
+
+/// Passes bytes between `one` and `other`, beginning with those that each had sent ahead, until
+/// both have ended or nothing moved for `idle`. `passed` counts along.
+///
+/// # Errors
+/// Where a side breaks, or nothing moves.
+pub(crate) async fn run<A, B>(
+    (one, one_ahead): (&mut A, Bytes),
+    (other, other_ahead): (&mut B, Bytes),
+    (timer, idle): (&Timer, Ticks),
+    passed: &mut Passed,
+) -> Result<(), TunnelError>
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut there, mut back) = (Half::new(one_ahead), Half::new(other_ahead));
+    let mut seen = 0;
+    timer.set(idle);
+    std::future::poll_fn(|cx| {
+        let first = there.poll(cx, one, other).map_err(TunnelError::Broken)?;
+        let second = back.poll(cx, other, one).map_err(TunnelError::Broken)?;
+        *passed = Passed { there: there.passed, back: back.passed };
+        if first.is_ready() && second.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        while timer.poll(cx).is_ready() {
+            let moved = there.passed.wrapping_add(back.passed);
+            if std::mem::replace(&mut seen, moved) == moved {
+                return Poll::Ready(Err(TunnelError::Idle));
+            }
+            timer.set(idle);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// One direction.
+struct Half {
+    /// Read, and not yet taken by the other side.
+    held: Bytes,
+    unflushed: bool,
+    ended: bool,
+    done: bool,
+    passed: u64,
+}
+
+impl Half {
+    fn new(ahead: Bytes) -> Self {
+        Self { held: ahead, unflushed: false, ended: false, done: false, passed: 0 }
+    }
+
+    /// Ready once the end of `from` has been passed on.
+    fn poll<R, W>(&mut self, cx: &mut Context<'_>, from: &mut R, to: &mut W) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        while !self.done {
+            if !self.held.is_empty() {
+                let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.held))?;
+                self.took(written)?;
+                self.held.advance(written);
+            } else if self.ended {
+                ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+                self.done = true;
+            } else if self.poll_read(cx, from, to)?.is_pending() {
+                if self.unflushed {
+                    ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                    self.unflushed = false;
+                }
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once, and writes what it read at once as far as it goes.
+    fn poll_read<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+    ) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let mut space = [const { MaybeUninit::uninit() }; CHUNK];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
+        let read = buffer.filled();
+        if read.is_empty() {
+            self.ended = true;
+            return Poll::Ready(Ok(()));
+        }
+        let written = match Pin::new(to).poll_write(cx, read)? {
+            Poll::Ready(written) => {
+                self.took(written)?;
+                written
+            }
+            Poll::Pending => 0,
+        };
+        self.held = Bytes::copy_from_slice(read.get(written..).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+
+    fn took(&mut self, written: usize) -> io::Result<()> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.unflushed = true;
+        self.passed = self.passed.wrapping_add(u64::try_from(written).unwrap_or(u64::MAX));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        task::LocalSet,
+    };
+
+    use super::{Passed, TunnelError, run};
+    use crate::timer::{Ticks, Timers};
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn each_end_is_passed_on_and_the_other_direction_goes_on() {
+        let timers = Timers::default();
+        let (mut left, mut a) = duplex(7);
+        let (mut right, mut b) = duplex(7);
+        let sent: Vec<u8> = (0..100_000u32).map(|n| n.to_be_bytes()[3]).collect();
+        let tunnel = async {
+            let mut passed = Passed::default();
+            let ahead = (Bytes::from_static(b"first "), Bytes::new());
+            let (timer, idle) = (timers.timer(), Ticks::from(IDLE));
+            let ends = ((&mut a, ahead.0), (&mut b, ahead.1));
+            run(ends.0, ends.1, (&timer, idle), &mut passed).await.unwrap();
+            passed
+        };
+        let from_left = async {
+            left.write_all(&sent).await.unwrap();
+            left.shutdown().await.unwrap();
+            let mut back = Vec::new();
+            left.read_to_end(&mut back).await.unwrap();
+            back
+        };
+        let at_right = async {
+            let mut there = Vec::new();
+            right.read_to_end(&mut there).await.unwrap();
+            right.write_all(b"after your end").await.unwrap();
+            right.shutdown().await.unwrap();
+            there
+        };
+        let (passed, back, there) = tokio::join!(tunnel, from_left, at_right);
+        assert_eq!(back, b"after your end");
+        assert!(there.starts_with(b"first ") && there[6..] == sent);
+        assert_eq!(passed, Passed { there: 100_006, back: 14 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_move_ends_and_what_moves_does_not() {
+        let timers = Timers::default();
+        let set = LocalSet::new();
+        set.spawn_local(timers.clone().run());
+        set.run_until(async {
+            let (mut left, mut a) = duplex(64);
+            let (_right, mut b) = duplex(1024);
+            let timer = timers.timer();
+            let began = tokio::time::Instant::now();
+            let tunnel = async {
+                let idle = Ticks::from(Duration::from_secs(1));
+                let (one, other) = ((&mut a, Bytes::new()), (&mut b, Bytes::new()));
+                run(one, other, (&timer, idle), &mut Passed::default()).await
+            };
+            let moves = async {
+                let mut ticks = tokio::time::interval(Duration::from_millis(700));
+                for _ in 0..5 {
+                    ticks.tick().await;
+                    left.write_all(b"x").await.unwrap();
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                result = tunnel => assert!(matches!(result, Err(TunnelError::Idle))),
+                () = moves => {}
+            }
+            let took = began.elapsed();
+            assert!(
+                took > Duration::from_millis(3800) && took < Duration::from_secs(6),
+                "{took:?}"
+            );
+        })
+        .await;
+    }
+}
