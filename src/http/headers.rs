@@ -5,9 +5,10 @@
 //! One pass finds what has to go, so that a plain request costs no look-ups.
 
 use hyper::{
-    HeaderMap, Response, Uri, Version,
+    HeaderMap, Request, Response, Uri, Version,
+    body::Body,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
+        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue,
         STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
     },
     http::request,
@@ -62,6 +63,14 @@ pub(super) fn to_upstream(
     }
     parts.version = Version::HTTP_11;
     Ok(())
+}
+
+/// Whether the client waits to be asked for its body (RFC 9110 10.1.1).
+pub(super) fn expects_continue<B: Body>(request: &Request<B>) -> bool {
+    let expected = || request.headers().get(EXPECT);
+    !request.body().is_end_stream()
+        && request.version() >= Version::HTTP_11
+        && expected().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// As many fields as `to_upstream` sets at the most.

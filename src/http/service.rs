@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::{
     Request, Response, StatusCode,
     body::{Body as HttpBody, Incoming},
-    header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{CONTENT_TYPE, EXPECT, HeaderValue, LOCATION, RETRY_AFTER},
     service::Service,
 };
 
@@ -98,6 +98,7 @@ fn decide(
     let (route, pool) = find(client, view, authority.as_ref(), &request)?;
     exchange.takes(route);
     let asked = Asked::by(&mut request);
+    let expects = headers::expects_continue(&request);
     let (mut parts, body) = request.into_parts();
     headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
     if let Some(asked) = asked {
@@ -105,8 +106,12 @@ fn decide(
         let request = Request::from_parts(parts, RequestBody::empty());
         return Ok(Next::Upgrade(Rc::clone(pool), request, asked));
     }
-    let body = upload(client, view, body);
-    Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body)))
+    let mut request = Request::from_parts(parts, upload(client, view, body));
+    if expects {
+        request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
+        request = RequestBody::expected(request);
+    }
+    Ok(Next::Forward(Rc::clone(pool), request))
 }
 
 async fn forward(

@@ -87,6 +87,8 @@ async fn over_http2(
     mut wait: Wait<'_>,
 ) -> Result<Response<Incoming>, Failed> {
     to_http2(&mut request, link.scheme());
+    // hyper passes no 1xx of HTTP/2 on.
+    request.body_mut().release();
     let mut response = pin!(link.sender.try_send_request(request));
     std::future::poll_fn(|cx| match response.as_mut().poll(cx) {
         Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),

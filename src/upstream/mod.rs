@@ -11,6 +11,7 @@ mod budget;
 mod connect;
 mod error;
 mod exchange;
+mod expect;
 mod fleet;
 mod link;
 mod pool;

@@ -13,10 +13,11 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{
-    StatusCode,
+    Request, StatusCode,
     body::{Body, Frame, Incoming, SizeHint},
 };
 
+use super::expect::Gate;
 use crate::timer::{Ticks, Timer};
 
 /// The body of a forwarded request: nothing, or what a client sends.
@@ -30,6 +31,7 @@ struct Stream {
     timer: Timer,
     limit: Ticks,
     waiting: bool,
+    gate: Option<Gate>,
 }
 
 /// How far an upload is; shared with whoever waits for the response.
@@ -84,7 +86,24 @@ impl RequestBody {
     #[must_use]
     pub(crate) fn stream(inner: Incoming, timer: Timer, limit: Ticks) -> Self {
         let upload = Rc::default();
-        Self(Some(Stream { inner, upload, timer, limit, waiting: false }))
+        Self(Some(Stream { inner, upload, timer, limit, waiting: false, gate: None }))
+    }
+
+    /// Holds the body back until the server wants it: its request says `Expect: 100-continue`.
+    #[must_use]
+    pub(crate) fn expected(mut request: Request<Self>) -> Request<Self> {
+        let gate = Gate::before(&mut request);
+        if let Some(stream) = &mut request.body_mut().0 {
+            stream.gate = Some(gate);
+        }
+        request
+    }
+
+    /// Lets the body go, where nobody will say that it may.
+    pub(super) fn release(&mut self) {
+        if let Some(stream) = &mut self.0 {
+            stream.gate = None;
+        }
     }
 
     pub(super) fn upload(&self) -> Option<Rc<Upload>> {
@@ -120,6 +139,10 @@ impl Stream {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadFailure>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(gate.poll(&self.timer, cx));
+            self.gate = None;
+        }
         let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) else {
             if !std::mem::replace(&mut self.waiting, true) {
                 self.timer.set(self.limit);

@@ -26,6 +26,8 @@ mod config;
 mod docs;
 /// The end of the process.
 mod drain;
+/// `Expect: 100-continue`.
+mod expect;
 /// Who is served and who is refused.
 mod floor;
 /// To the upstream and back.
