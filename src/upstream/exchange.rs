@@ -20,7 +20,7 @@ use hyper::{
 
 use super::{
     RequestBody, UpstreamError,
-    link::{Http1, Http2, Link},
+    link::{Http1, Http2},
     request_body::Upload,
 };
 use crate::timer::{Ticks, Timer};
@@ -31,23 +31,8 @@ pub(super) struct Failed {
     pub again: Option<Box<Request<RequestBody>>>,
 }
 
-/// Sends `request` and waits for the response's head, for at most `limit` while nothing moves.
-pub(super) async fn exchange(
-    link: &mut Link,
-    request: Request<RequestBody>,
-    timer: &Timer,
-    limit: Ticks,
-) -> Result<Response<Incoming>, Failed> {
-    let wait = Wait::new(timer, limit, request.body().upload());
-    match link {
-        Link::Http1(link) => over_http1(link, request, wait).await,
-        // Boxed: HTTP/1.1 is the common case and does not reserve room for this.
-        Link::Http2(link) => Box::pin(over_http2(link, request, wait)).await,
-    }
-}
-
 /// Hands `request` to the connection at once; the future drives both to the response's head.
-fn over_http1<'a>(
+pub(super) fn over_http1<'a>(
     link: &'a mut Http1,
     request: Request<RequestBody>,
     mut wait: Wait<'a>,
@@ -81,7 +66,8 @@ fn over_http1<'a>(
     }
 }
 
-async fn over_http2(
+/// The same over a shared connection, which drives itself.
+pub(super) async fn over_http2(
     link: &mut Http2,
     mut request: Request<RequestBody>,
     mut wait: Wait<'_>,
@@ -114,7 +100,7 @@ fn to_http2(request: &mut Request<RequestBody>, scheme: Scheme) {
 }
 
 /// The wait for a response head.
-struct Wait<'a> {
+pub(super) struct Wait<'a> {
     upload: Option<Rc<Upload>>,
     seen: u64,
     timer: &'a Timer,
@@ -122,9 +108,10 @@ struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    fn new(timer: &'a Timer, limit: Ticks, upload: Option<Rc<Upload>>) -> Self {
+    /// For at most `limit` while nothing moves.
+    pub(super) fn new(timer: &'a Timer, limit: Ticks, request: &Request<RequestBody>) -> Self {
         timer.set(limit);
-        Self { upload, seen: 0, timer, limit }
+        Self { upload: request.body().upload(), seen: 0, timer, limit }
     }
 
     /// Ready when it has been too long since anything moved.

@@ -22,7 +22,7 @@ use crate::timer::{Ticks, Timer};
 
 /// The body of a forwarded request: nothing, or what a client sends.
 #[derive(Debug, Default)]
-pub(crate) struct RequestBody(Option<Stream>);
+pub(crate) struct RequestBody(Option<Box<Stream>>);
 
 #[derive(Debug)]
 struct Stream {
@@ -86,7 +86,9 @@ impl RequestBody {
     #[must_use]
     pub(crate) fn stream(inner: Incoming, timer: Timer, limit: Ticks) -> Self {
         let upload = Rc::default();
-        Self(Some(Stream { inner, upload, timer, limit, waiting: false, gate: None }))
+        let stream = Stream { inner, upload, timer, limit, waiting: false, gate: None };
+        // Boxed: a request is moved often, and most have no body.
+        Self(Some(Box::new(stream)))
     }
 
     /// Holds the body back until the server wants it: its request says `Expect: 100-continue`.

@@ -14,7 +14,7 @@ use hyper::{
 use super::{
     Body, Pool, RequestBody, UpstreamError,
     attempt::Attempt,
-    exchange::{Failed, exchange},
+    exchange::{Failed, Wait, over_http1, over_http2},
     link::Link,
     server::{ServerPool, Taken},
 };
@@ -32,11 +32,31 @@ pub(super) struct Answered {
     pub timer: Timer,
 }
 
-/// A response's head, the connection that it came over, and the request once more.
-struct Got {
-    response: Response<Incoming>,
-    link: Link,
-    copy: Option<Request<RequestBody>>,
+/// How a request has fared so far.
+struct Course {
+    /// Tries that are left.
+    tries: u32,
+    /// Where it has failed.
+    tried: Option<Rc<ServerPool>>,
+    /// Whose kept connection had ended; a fresh one is opened there.
+    stale: Option<Rc<ServerPool>>,
+    is_fresh: bool,
+}
+
+impl Course {
+    fn new(tries: u32) -> Self {
+        Self { tries, tried: None, stale: None, is_fresh: false }
+    }
+
+    fn server(&mut self, pool: &Pool) -> Option<Rc<ServerPool>> {
+        let stale = self.stale.take();
+        self.is_fresh = stale.is_some();
+        stale.or_else(|| pool.pick(self.tried.as_ref()))
+    }
+
+    fn may_use_kept(&self) -> bool {
+        !self.is_fresh
+    }
 }
 
 impl Pool {
@@ -57,6 +77,8 @@ impl Pool {
     }
 
     /// The same, to whoever takes a response's parts.
+    ///
+    /// One future for all of it, and what is rare is boxed: each layer of futures is moved whole.
     pub(super) async fn ask(
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
@@ -64,97 +86,114 @@ impl Pool {
     ) -> Result<Answered, UpstreamError> {
         let timer = self.timers.timer();
         let place = match &self.admission {
-            Some(admission) => Some(admission.enter(&timer).await?),
+            Some(admission) => Some(Box::pin(admission.enter(&timer)).await?),
             None => None,
         };
         self.budget.earn();
-        let mut tries = self.fleet.config.retry.tries;
-        let mut tried = None;
+        let mut course = Course::new(self.fleet.config.retry.tries);
         loop {
-            let server = self.pick(tried.as_ref()).ok_or(UpstreamError::NoServer)?;
+            let server = course.server(self).ok_or(UpstreamError::NoServer)?;
             let mut attempt = Attempt::begin(self, &server);
-            match self.try_at(&server, request, offer, &timer, tries > 0).await {
-                Ok(Got { response, link, copy }) => {
-                    let code = response.status().as_u16();
-                    attempt.responded(code);
-                    let reason =
-                        self.fleet.config.retry.codes.contains(&code).then_some(RetryReason::Code);
-                    match self.again(reason, copy, &mut tries) {
-                        Some(again) => request = again,
-                        None => {
-                            attempt.hold(place);
-                            return Ok(Answered { response, link, attempt, timer });
-                        }
+            let kept = course.may_use_kept().then(|| server.kept(offer, self.timers.now()));
+            let (mut link, may_be_stale) = match kept.flatten() {
+                Some(Taken { link, may_be_stale }) => (link, Some(may_be_stale)),
+                None => match server.fresh(offer, &timer, self.timeouts.connect).await {
+                    Ok(link) => (link, None),
+                    Err(error) => {
+                        let failed = Failed { error, again: Some(Box::new(request)) };
+                        request = self.after(failed, false, server, &mut attempt, &mut course)?;
+                        continue;
                     }
-                }
+                },
+            };
+            let copy = self.copy(&request, may_be_stale, &course);
+            let wait = Wait::new(&timer, self.timeouts.response, &request);
+            let result = match &mut link {
+                Link::Http1(link) => over_http1(link, request, wait).await,
+                Link::Http2(link) => Box::pin(over_http2(link, request, wait)).await,
+            };
+            match result {
+                Ok(response) => match self.code(&response, copy, &mut attempt, &mut course) {
+                    Some(again) => request = again,
+                    None => {
+                        attempt.hold(place);
+                        return Ok(Answered { response, link, attempt, timer });
+                    }
+                },
                 Err(Failed { error, again }) => {
-                    attempt.came_out(error.outcome());
-                    match self.again(self.reason(&error), again.map(|again| *again), &mut tries) {
-                        Some(again) => request = again,
-                        None => return Err(error),
-                    }
+                    let failed = Failed { error, again: again.or(copy) };
+                    let kept = may_be_stale.is_some();
+                    request = self.after(failed, kept, server, &mut attempt, &mut course)?;
                 }
             }
-            tried = Some(server);
         }
     }
 
-    /// Over a kept connection if there is one, else, or if that one had ended, over a fresh one.
-    async fn try_at(
+    /// The request to send again after a failure.
+    ///
+    /// # Errors
+    /// The failure itself, where it is the last word.
+    fn after(
         &self,
-        server: &ServerPool,
-        mut request: Request<RequestBody>,
-        offer: Offer,
-        timer: &Timer,
-        may_be_tried_again: bool,
-    ) -> Result<Got, Failed> {
-        let wants_copy = may_be_tried_again && self.replays();
-        if let Some(Taken { link, may_be_stale }) = server.kept(offer, self.timers.now()) {
-            let copy = if wants_copy || may_be_stale { copy(&request) } else { None };
-            match self.over(link, request, copy, timer).await {
-                Err(Failed { error: UpstreamError::Closed(_), again: Some(again) }) => {
-                    self.count(RetryReason::Stale);
-                    request = *again;
-                }
-                result => return result,
+        Failed { error, again }: Failed,
+        was_kept: bool,
+        server: Rc<ServerPool>,
+        attempt: &mut Attempt,
+        course: &mut Course,
+    ) -> Result<Request<RequestBody>, UpstreamError> {
+        attempt.came_out(error.outcome());
+        match again {
+            // The server had ended the connection: no fault, and no retry that counts.
+            Some(again) if was_kept && matches!(error, UpstreamError::Closed(_)) => {
+                self.count(RetryReason::Stale);
+                course.stale = Some(server);
+                Ok(*again)
+            }
+            again => {
+                course.tried = Some(server);
+                self.again(self.reason(&error), again, course).ok_or(error)
             }
         }
-        let link = match server.fresh(offer, timer, self.timeouts.connect).await {
-            Ok(link) => link,
-            Err(error) => return Err(Failed { error, again: Some(Box::new(request)) }),
-        };
-        let copy = if wants_copy { copy(&request) } else { None };
-        self.over(link, request, copy, timer).await
     }
 
-    async fn over(
+    /// The request to send again instead of passing a response on.
+    fn code(
         &self,
-        mut link: Link,
-        request: Request<RequestBody>,
-        copy: Option<Request<RequestBody>>,
-        timer: &Timer,
-    ) -> Result<Got, Failed> {
-        match exchange(&mut link, request, timer, self.timeouts.response).await {
-            Ok(response) => Ok(Got { response, link, copy }),
-            Err(failed) => {
-                let again = failed.again.or_else(|| copy.map(Box::new));
-                Err(Failed { again, ..failed })
-            }
-        }
+        response: &Response<Incoming>,
+        copy: Option<Box<Request<RequestBody>>>,
+        attempt: &mut Attempt,
+        course: &mut Course,
+    ) -> Option<Request<RequestBody>> {
+        let code = response.status().as_u16();
+        attempt.responded(code);
+        let is_retried = self.fleet.config.retry.codes.contains(&code);
+        self.again(is_retried.then_some(RetryReason::Code), copy, course)
+    }
+
+    /// A copy of what may be sent twice, where that may be wanted: requests may have to be tried
+    /// again, or the kept connection may just be ending.
+    fn copy(
+        &self,
+        request: &Request<RequestBody>,
+        may_be_stale: Option<bool>,
+        course: &Course,
+    ) -> Option<Box<Request<RequestBody>>> {
+        let wanted = may_be_stale == Some(true) || (course.tries > 0 && self.replays());
+        if wanted { copy(request) } else { None }
     }
 
     /// The request to send once more, where there is a reason and all agree.
     fn again(
         &self,
         reason: Option<RetryReason>,
-        request: Option<Request<RequestBody>>,
-        tries: &mut u32,
+        request: Option<Box<Request<RequestBody>>>,
+        course: &mut Course,
     ) -> Option<Request<RequestBody>> {
         let (reason, request) = (reason?, request?);
-        *tries = tries.checked_sub(1)?;
+        course.tries = course.tries.checked_sub(1)?;
         let allowed = self.budget.spend(self.timers.now());
         self.count(if allowed { reason } else { RetryReason::OverBudget });
-        allowed.then_some(request)
+        allowed.then_some(*request)
     }
 
     /// Why the configuration wants another try after this.
@@ -187,7 +226,7 @@ impl Pool {
 
 /// A copy of a request that may be sent twice: one without a body, whose method says that twice
 /// is the same as once (RFC 9110 9.2.2).
-fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+fn copy(request: &Request<RequestBody>) -> Option<Box<Request<RequestBody>>> {
     let idempotent = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
@@ -195,7 +234,7 @@ fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     if !idempotent || !request.body().is_end_stream() {
         return None;
     }
-    let mut copy = Request::new(RequestBody::empty());
+    let mut copy = Box::new(Request::new(RequestBody::empty()));
     copy.method_mut().clone_from(request.method());
     copy.uri_mut().clone_from(request.uri());
     copy.headers_mut().clone_from(request.headers());
