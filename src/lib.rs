@@ -3,11 +3,11 @@
 //! # The path of a connection
 //!
 //! ```text
-//! TLS port    accept -> worker -> peek hello -> judge -> lane
+//! TLS port    accept -> worker -> PROXY header (trusted peers only) -> peek hello -> judge -> lane
 //!               serve   rustls handshake on the same bytes -> HTTP/1.1 or HTTP/2 by ALPN
 //!                       -> route -> upstream -> response -> parked until the next byte
 //!               refuse  an alert in the client's own record version, half-close, drain, close
-//! plain port  accept -> worker -> request head -> redirect | refuse | forward
+//! plain port  accept -> worker -> PROXY header (as above) -> request head -> redirect | refuse | forward
 //! ```
 //!
 //! # The house
@@ -21,14 +21,14 @@
 //! admin worker   the admin port | one thread, one runtime, its own everything
 //! listener       accepts; hands a socket to the least loaded worker; never ends
 //! connection     the story of one connection, straight down the page
-//! greet park     to the end of the handshake or the refusal | an idle connection
+//! greet origin park     to the end of the handshake or the refusal | who comes | an idle connection
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
 //! snapshot       everything a reload may replace, built whole
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
-//! hello          peek, parse, JA4, alerts
-//! drain host io label panics request_id session signals sockets timer version wire   ground
+//! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
+//! drain host io label network panics request_id session signals sockets timer version wire   ground
 //! ```
 //!
 //! # What is decided
@@ -60,9 +60,12 @@ mod io;
 mod label;
 mod listener;
 pub mod metrics;
+pub mod network;
+mod origin;
 pub mod panics;
 mod park;
 pub mod policy;
+pub mod proxy_protocol;
 mod refusal;
 mod refusals;
 mod request_id;

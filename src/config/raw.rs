@@ -60,6 +60,9 @@ pub(super) struct Listen {
     /// The admin port: probes, metrics, configuration.
     #[schemars(with = "shape::Address")]
     pub admin: Option<Text>,
+    /// Networks whose peers send PROXY protocol v1 or v2, and have to.
+    #[schemars(with = "Vec<shape::Network>")]
+    pub proxy_protocol_from: Option<Vec<Text>>,
     /// Worker threads; 0 is one per CPU that the cgroup allows.
     #[schemars(with = "shape::Workers")]
     pub workers: Option<Number>,

@@ -45,6 +45,8 @@ shapes! {
     Size = { "type": "string", "pattern": "^[0-9]{1,9}(B|KiB|MiB|GiB)$" };
     /// `0.0.0.0:8443`, `[::]:8443`
     Address = { "type": "string", "pattern": "^([0-9.]+|\\[[0-9a-fA-F:.]+\\]):[0-9]{1,5}$" };
+    /// `10.0.0.0/8`, `2001:db8::/32`, `10.0.0.1`
+    Network = { "type": "string", "pattern": "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$" };
     /// A path of a file.
     File = { "type": "string", "minLength": 1 };
     /// Any word.

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::Place;
 use crate::{
     host::{Host, HostPattern},
+    network::Network,
     version::TlsVersion,
 };
 
@@ -45,6 +46,8 @@ pub struct Listen {
     pub http: Vec<SocketAddr>,
     /// The admin port.
     pub admin: SocketAddr,
+    /// Whose peers send PROXY protocol v1 or v2, and have to.
+    pub proxy_protocol_from: Vec<Network>,
     /// Worker threads; 0 is one per CPU that the cgroup allows.
     pub workers: usize,
 }

@@ -74,6 +74,14 @@ fn each_problem_in_its_words() {
             "[listen]\nhttps = [1]\n",
             "t.toml:2:10 listen.https[0]: found 1, expected a string in quotes",
         ),
+        (
+            "[listen]\nproxy_protocol_from = [\"10.0.0.0/8\", \"10.1.0.0/8\"]\n",
+            "t.toml:2:38 listen.proxy_protocol_from[1]: found \"10.1.0.0/8\", expected \"10.0.0.0/8\", or one address",
+        ),
+        (
+            "[listen]\nproxy_protocol_from = [\"lb.internal\"]\n",
+            "t.toml:2:24 listen.proxy_protocol_from[0]: found \"lb.internal\", expected a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"",
+        ),
         ("[log]\nformat = \"jsn\"\n", "t.toml:2:10 log.format: found \"jsn\", expected \"json\"?"),
         (
             "[plain_http]\nstatus = 200\n",
@@ -220,6 +228,8 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("", true),
         ("[listen]\nworkers = 4\nhttp = []\nadmin = \"[::1]:9901\"\n", true),
         ("[listen]\nworkers = 1.5\n", false),
+        ("[listen]\nproxy_protocol_from = [\"10.0.0.0/8\", \"::1\"]\n", true),
+        ("[listen]\nproxy_protocol_from = [\"lb\"]\n", false),
         ("[listen]\nhttps = \"127.0.0.1:1\"\n", false),
         ("[listen]\nhttps = [\"localhost:1\"]\n", false),
         ("[log]\naccess = true\nformat = \"text\"\n", true),

@@ -34,6 +34,8 @@ mod forward;
 mod headers;
 /// Slow, silent and greedy clients.
 mod limits;
+/// PROXY protocol in.
+mod proxy_protocol;
 /// The plain port.
 mod redirect;
 mod support;
