@@ -28,7 +28,7 @@
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
 //! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
-//! drain host io label network panics request_id session signals sockets timer version wire   ground
+//! drain fields host io label network panics request_id session signals sockets timer version wire   ground
 //! ```
 //!
 //! # What is decided
@@ -52,6 +52,7 @@ mod closing;
 pub mod config;
 mod connection;
 pub mod drain;
+mod fields;
 mod greet;
 pub mod hello;
 pub mod host;

@@ -27,6 +27,9 @@ pub(super) struct Config {
     /// What requests on plain ports get.
     #[schemars(with = "PlainHttp")]
     pub plain_http: Option<Spanned<PlainHttp>>,
+    /// What the two sides are told about each other.
+    #[schemars(with = "Forwarding")]
+    pub forwarding: Option<Spanned<Forwarding>>,
     /// Strict-Transport-Security on responses over TLS.
     #[schemars(with = "Hsts")]
     pub hsts: Option<Spanned<Hsts>>,
@@ -63,6 +66,9 @@ pub(super) struct Listen {
     /// Networks whose peers send PROXY protocol v1 or v2, and have to.
     #[schemars(with = "Vec<shape::Network>")]
     pub proxy_protocol_from: Option<Vec<Text>>,
+    /// Networks whose X-Forwarded-For, -Proto, -Host, Forwarded and X-Request-Id are kept.
+    #[schemars(with = "Vec<shape::Network>")]
+    pub trusted_proxies: Option<Vec<Text>>,
     /// Worker threads; 0 is one per CPU that the cgroup allows.
     #[schemars(with = "shape::Workers")]
     pub workers: Option<Number>,
@@ -128,6 +134,15 @@ pub(super) struct PlainHttp {
     /// Path prefixes forwarded in clear, such as ACME challenges.
     #[schemars(with = "Vec<shape::PathPrefix>")]
     pub exempt_paths: Option<Vec<Text>>,
+}
+
+/// What the two sides are told about each other.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Forwarding {
+    /// x-forwarded, forwarded (RFC 7239), or both.
+    #[schemars(with = "shape::ForwardedStyle")]
+    pub style: Option<Text>,
 }
 
 /// Strict-Transport-Security on responses over TLS.

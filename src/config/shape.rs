@@ -61,6 +61,8 @@ shapes! {
     Minimum = { "type": "string", "enum": ["1.2", "1.3"] };
     /// What a plain port does.
     Action = { "type": "string", "enum": ["redirect", "refuse", "forward"] };
+    /// How an upstream is told who asks.
+    ForwardedStyle = { "type": "string", "enum": ["x-forwarded", "forwarded", "both"] };
     /// The formats that there are.
     Format = { "type": "string", "enum": ["json", "text"] };
     /// Redirects that may stay.

@@ -23,6 +23,8 @@ pub struct Config {
     pub tls: Tls,
     /// `[plain_http]`
     pub plain_http: PlainHttp,
+    /// `[forwarding]`
+    pub forwarding: Forwarding,
     /// `[hsts]`
     pub hsts: Hsts,
     /// `[[upstreams]]`
@@ -48,6 +50,8 @@ pub struct Listen {
     pub admin: SocketAddr,
     /// Whose peers send PROXY protocol v1 or v2, and have to.
     pub proxy_protocol_from: Vec<Network>,
+    /// Whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are kept and appended to.
+    pub trusted_proxies: Vec<Network>,
     /// Worker threads; 0 is one per CPU that the cgroup allows.
     pub workers: usize,
 }
@@ -130,6 +134,39 @@ pub enum PlainAction {
     Refuse,
     /// Forwarded like a TLS request.
     Forward,
+}
+
+/// `[forwarding]`: what the two sides are told about each other.
+#[derive(Clone, Debug, Serialize)]
+pub struct Forwarding {
+    /// How an upstream is told who asks.
+    pub style: ForwardedStyle,
+}
+
+/// `forwarding.style`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedStyle {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// Both.
+    Both,
+}
+
+impl ForwardedStyle {
+    /// Whether `X-Forwarded-*` are set.
+    #[must_use]
+    pub fn has_x_forwarded(self) -> bool {
+        self != Self::Forwarded
+    }
+
+    /// Whether `Forwarded` is set.
+    #[must_use]
+    pub fn has_forwarded(self) -> bool {
+        self != Self::XForwarded
+    }
 }
 
 /// `[hsts]`: the `Strict-Transport-Security` field of responses over TLS (RFC 6797).

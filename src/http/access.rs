@@ -8,8 +8,9 @@ use std::{rc::Rc, sync::Arc};
 use hyper::{Method, Request, StatusCode, Version, header::HeaderValue};
 use tokio::time::Instant;
 
-use super::{Client, authority::Authority};
+use super::{Asker, Client, authority::Authority};
 use crate::{
+    io::ClientAddr,
     metrics::{Protocol, ServedVersion},
     shard::View,
     snapshot::Snapshot,
@@ -35,6 +36,7 @@ pub(super) struct Exchange {
 /// What the access log says beyond the counters.
 #[derive(Debug)]
 struct Entry {
+    address: ClientAddr,
     method: Method,
     host: String,
     path: String,
@@ -63,14 +65,15 @@ impl Exchange {
         &mut self,
         request: &Request<B>,
         authority: Option<&Authority>,
-        id: &HeaderValue,
+        asker: &Asker,
     ) {
         if self.snapshot.config.log.access {
             self.log = Some(Box::new(Entry {
+                address: asker.address,
                 method: request.method().clone(),
                 host: authority.map_or_else(String::new, |authority| authority.host().to_owned()),
                 path: request.uri().path().to_owned(),
-                id: id.clone(),
+                id: asker.id.clone(),
                 broke_off: None,
             }));
         }
@@ -118,8 +121,8 @@ impl Exchange {
         let tls = self.client.tls.as_ref();
         tracing::info!(
             event = "access",
-            client = %self.client.address.ip,
-            port = self.client.address.port,
+            client = %entry.address.ip,
+            port = entry.address.port,
             request_id = entry.id.to_str().unwrap_or_default(),
             method = %entry.method,
             host = entry.host,

@@ -4,10 +4,13 @@
 //! [`service`], which reads top-down as the life of a request.
 
 mod access;
+mod asker;
 mod authority;
 mod body;
+mod chain;
 mod client;
 mod error;
+mod forwarding;
 mod headers;
 pub(crate) mod http1;
 pub(crate) mod http2;
@@ -15,6 +18,8 @@ mod redirect;
 pub(crate) mod respond;
 mod service;
 mod watch;
+
+use asker::Asker;
 
 pub(crate) use body::Body;
 pub(crate) use client::{Client, PARK_AFTER, TlsFacts};

@@ -14,8 +14,8 @@ use hyper::{
 };
 
 use super::{
-    Body, Client, RequestError, access::Exchange, authority::Authority, body::Content, headers,
-    redirect, respond,
+    Asker, Body, Client, RequestError, access::Exchange, asker::X_REQUEST_ID, authority::Authority,
+    body::Content, forwarding::Hop, headers, redirect, respond,
 };
 use crate::{
     config::PlainAction,
@@ -46,8 +46,9 @@ impl Service<Request<Incoming>> for Requests {
 fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     let view = client.shard.view();
     let mut exchange = Exchange::begin(&client, &view, &request);
-    let id = client.shard.request_ids.next();
-    let next = decide(&client, &view, &mut exchange, &id, request);
+    let asker = Asker::of(&client, &view, request.headers());
+    let next = decide(&client, &view, &mut exchange, &asker, request);
+    let id = asker.id;
     Box::pin(async move {
         let answered = match next {
             Ok(Next::Answer(response)) => Ok(response),
@@ -70,11 +71,11 @@ fn decide(
     client: &Client,
     view: &View,
     exchange: &mut Exchange,
-    id: &HeaderValue,
+    asker: &Asker,
     request: Request<Incoming>,
 ) -> Result<Next, RequestError> {
     let authority = Authority::of(&request);
-    exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), id);
+    exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), asker);
     let authority = authority?;
     if client.tls.is_none()
         && let Some(answer) = plain(client, view, authority.as_ref(), &request)?
@@ -84,7 +85,9 @@ fn decide(
     let (route, pool) = find(client, view, authority.as_ref(), &request)?;
     exchange.takes(route);
     let (mut parts, body) = request.into_parts();
-    headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
+    let style = view.snapshot.config.forwarding.style;
+    let hop = Hop { client, asker, authority: authority.as_ref(), style };
+    headers::to_upstream(&mut parts, &hop)?;
     let body = upload(client, view, body);
     Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body)))
 }
@@ -172,7 +175,7 @@ fn failed(
         "answered by the proxy",
     );
     let mut response = respond::error(error).map(Content::Own);
-    response.headers_mut().insert(headers::X_REQUEST_ID, id);
+    response.headers_mut().insert(X_REQUEST_ID, id);
     headers::set_hsts(response.headers_mut(), client, &view.snapshot);
     response
 }

@@ -24,6 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["hello", "proxy_protocol"],
     &[
         "drain",
+        "fields",
         "host",
         "io",
         "label",

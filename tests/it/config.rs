@@ -55,7 +55,7 @@ fn each_problem_in_its_words() {
         ),
         (
             "[zebra]\n",
-            "t.toml:1:2 zebra: found an unknown key, expected one of drain, hsts, limits, listen, log, plain_http, routes, tls, upstreams",
+            "t.toml:1:2 zebra: found an unknown key, expected one of drain, forwarding, hsts, limits, listen, log, plain_http, routes, tls, upstreams",
         ),
         (
             "[listen]\nworkers = \"four\"\n",
@@ -81,6 +81,10 @@ fn each_problem_in_its_words() {
         (
             "[listen]\nproxy_protocol_from = [\"lb.internal\"]\n",
             "t.toml:2:24 listen.proxy_protocol_from[0]: found \"lb.internal\", expected a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"",
+        ),
+        (
+            "[forwarding]\nstyle = \"rfc7239\"\n",
+            "t.toml:2:9 forwarding.style: found \"rfc7239\", expected one of \"x-forwarded\", \"forwarded\", \"both\"",
         ),
         ("[log]\nformat = \"jsn\"\n", "t.toml:2:10 log.format: found \"jsn\", expected \"json\"?"),
         (
@@ -228,6 +232,8 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("", true),
         ("[listen]\nworkers = 4\nhttp = []\nadmin = \"[::1]:9901\"\n", true),
         ("[listen]\nworkers = 1.5\n", false),
+        ("[listen]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[forwarding]\nstyle = \"both\"\n", true),
+        ("[forwarding]\nstyle = \"none\"\n", false),
         ("[listen]\nproxy_protocol_from = [\"10.0.0.0/8\", \"::1\"]\n", true),
         ("[listen]\nproxy_protocol_from = [\"lb\"]\n", false),
         ("[listen]\nhttps = \"127.0.0.1:1\"\n", false),

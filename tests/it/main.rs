@@ -30,6 +30,8 @@ mod drain;
 mod floor;
 /// To the upstream and back.
 mod forward;
+/// Who asks, as upstreams are told.
+mod forwarding;
 /// Header fields and request lines.
 mod headers;
 /// Slow, silent and greedy clients.

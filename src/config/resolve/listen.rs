@@ -22,11 +22,19 @@ pub(super) fn listen(raw: Option<Spanned<raw::Listen>>, document: &mut Document<
     let admin = raw.admin.and_then(|text| address(&text, "listen.admin", &mut taken, document));
     let proxy_protocol_from =
         networks(raw.proxy_protocol_from, "listen.proxy_protocol_from", document);
+    let trusted_proxies = networks(raw.trusted_proxies, "listen.trusted_proxies", document);
     let workers = value::number(document, raw.workers.as_ref(), "listen.workers", 0, 0..=1024);
     if https.is_empty() {
         value::missing(document, span, "listen.https", "at least one address");
     }
-    Listen { https, http, admin: admin.unwrap_or(local), proxy_protocol_from, workers }
+    Listen {
+        https,
+        http,
+        admin: admin.unwrap_or(local),
+        proxy_protocol_from,
+        trusted_proxies,
+        workers,
+    }
 }
 
 fn addresses(
