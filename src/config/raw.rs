@@ -143,6 +143,15 @@ pub(super) struct Forwarding {
     /// x-forwarded, forwarded (RFC 7239), or both.
     #[schemars(with = "shape::ForwardedStyle")]
     pub style: Option<Text>,
+    /// Adds Via both ways, under the name tlsfloor.
+    #[schemars(with = "bool")]
+    pub via: Option<Switch>,
+    /// Begins a trace where a request brings no traceparent.
+    #[schemars(with = "bool")]
+    pub traceparent: Option<Switch>,
+    /// Takes Server and X-Powered-By from upstreams' responses.
+    #[schemars(with = "bool")]
+    pub hide_server: Option<Switch>,
 }
 
 /// Strict-Transport-Security on responses over TLS.

@@ -141,6 +141,12 @@ pub enum PlainAction {
 pub struct Forwarding {
     /// How an upstream is told who asks.
     pub style: ForwardedStyle,
+    /// Whether `Via` is added, both ways.
+    pub via: bool,
+    /// Whether a trace begins where a request brings none.
+    pub traceparent: bool,
+    /// Whether `Server` and `X-Powered-By` are taken from upstreams' responses.
+    pub hide_server: bool,
 }
 
 /// `forwarding.style`

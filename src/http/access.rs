@@ -5,10 +5,10 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use hyper::{Method, Request, StatusCode, Version, header::HeaderValue};
+use hyper::{HeaderMap, Method, Request, StatusCode, Version, header::HeaderValue};
 use tokio::time::Instant;
 
-use super::{Asker, Client, authority::Authority};
+use super::{Asker, Client, authority::Authority, trace};
 use crate::{
     io::ClientAddr,
     metrics::{Protocol, ServedVersion},
@@ -41,6 +41,7 @@ struct Entry {
     host: String,
     path: String,
     id: HeaderValue,
+    trace: Option<String>,
     broke_off: Option<String>,
 }
 
@@ -74,8 +75,16 @@ impl Exchange {
                 host: authority.map_or_else(String::new, |authority| authority.host().to_owned()),
                 path: request.uri().path().to_owned(),
                 id: asker.id.clone(),
+                trace: None,
                 broke_off: None,
             }));
+        }
+    }
+
+    /// Notes for the access log which trace the request belongs to, as its upstream is told.
+    pub(super) fn traced(&mut self, headers: &HeaderMap) {
+        if let Some(entry) = &mut self.log {
+            entry.trace = trace::id(headers).map(str::to_owned);
         }
     }
 
@@ -124,6 +133,7 @@ impl Exchange {
             client = %entry.address.ip,
             port = entry.address.port,
             request_id = entry.id.to_str().unwrap_or_default(),
+            trace_id = entry.trace,
             method = %entry.method,
             host = entry.host,
             path = entry.path,

@@ -6,12 +6,12 @@
 use std::net::IpAddr;
 
 use hyper::{
-    HeaderMap,
+    HeaderMap, Version,
     header::{FORWARDED, HeaderName, HeaderValue},
 };
 
 use super::{Asker, Client, authority::Authority, chain::X_FORWARDED_FOR};
-use crate::config::ForwardedStyle;
+use crate::config::Forwarding;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -25,8 +25,8 @@ pub(super) struct Hop<'a> {
     pub asker: &'a Asker,
     /// Whom for.
     pub authority: Option<&'a Authority>,
-    /// `forwarding.style`
-    pub style: ForwardedStyle,
+    /// `[forwarding]`
+    pub forwarding: &'a Forwarding,
 }
 
 impl Hop<'_> {
@@ -35,14 +35,15 @@ impl Hop<'_> {
         if self.client.is_trusted {
             return self.append(headers);
         }
-        if self.style.has_x_forwarded() {
+        let style = self.forwarding.style;
+        if style.has_x_forwarded() {
             headers.insert(X_FORWARDED_FOR, self.client.forwarded_for.clone());
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(self.proto()));
             if let Some(authority) = self.authority {
                 headers.insert(X_FORWARDED_HOST, authority.value.clone());
             }
         }
-        if self.style.has_forwarded() {
+        if style.has_forwarded() {
             set(headers, FORWARDED, &self.element());
         }
     }
@@ -50,9 +51,10 @@ impl Hop<'_> {
     /// Both forms where they are there already, else those that are asked for. A form that begins
     /// here names the client and then the proxy that spoke for it.
     fn append(&self, headers: &mut HeaderMap) {
+        let style = self.forwarding.style;
         let other = self.asker.address.ip != self.client.address.ip;
         let client = |name: fn(IpAddr) -> String| other.then(|| name(self.asker.address.ip));
-        if headers.contains_key(X_FORWARDED_FOR) || self.style.has_x_forwarded() {
+        if headers.contains_key(X_FORWARDED_FOR) || style.has_x_forwarded() {
             let before = joined(headers, &X_FORWARDED_FOR).or_else(|| client(|ip| ip.to_string()));
             let own = self.client.forwarded_for.to_str().unwrap_or_default();
             set(headers, X_FORWARDED_FOR, &chain(before, own));
@@ -62,7 +64,7 @@ impl Hop<'_> {
                 headers.entry(X_FORWARDED_HOST).or_insert_with(|| authority.value.clone());
             }
         }
-        if headers.contains_key(FORWARDED) || self.style.has_forwarded() {
+        if headers.contains_key(FORWARDED) || style.has_forwarded() {
             let before =
                 joined(headers, &FORWARDED).or_else(|| client(|ip| format!("for={}", node(ip))));
             set(headers, FORWARDED, &chain(before, &self.element()));
@@ -85,6 +87,16 @@ impl Hop<'_> {
             Some(host) => format!("{of_connection};host={host}"),
         }
     }
+}
+
+/// What we add to `Via` for a message that came in this version (RFC 9110 7.6.3). The name is a
+/// pseudonym: a host's own would tell clients about the network.
+pub(super) fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_2 => "2.0 tlsfloor",
+        Version::HTTP_10 | Version::HTTP_09 => "1.0 tlsfloor",
+        _ => "1.1 tlsfloor",
+    })
 }
 
 /// RFC 7239 6: an IPv6 address stands in brackets, and they in quotes.

@@ -7,13 +7,18 @@
 use hyper::{
     HeaderMap, Response, Uri, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
-        STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
+        CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, SERVER,
+        STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, VIA,
     },
     http::request,
 };
 
-use super::{Client, RequestError, asker::X_REQUEST_ID, forwarding::Hop};
+use super::{
+    Client, RequestError,
+    asker::X_REQUEST_ID,
+    forwarding::{Hop, via},
+    trace::{self, TRACEPARENT},
+};
 use crate::{
     fields::{is_hop_by_hop, is_kept_from_trusted, is_ours},
     snapshot::Snapshot,
@@ -40,9 +45,7 @@ pub(super) fn to_upstream(parts: &mut request::Parts, hop: &Hop<'_>) -> Result<(
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    hop.tell(headers);
-    set_tls(headers, hop.client);
-    headers.insert(X_REQUEST_ID, hop.asker.id.clone());
+    set_ours(headers, hop, parts.version, found.traceparent);
     if parts.uri.authority().is_some() {
         if let Some(authority) = hop.authority {
             headers.insert(HOST, authority.value.clone());
@@ -54,7 +57,24 @@ pub(super) fn to_upstream(parts: &mut request::Parts, hop: &Hop<'_>) -> Result<(
     Ok(())
 }
 
-/// As many fields as `to_upstream` sets at the most.
+/// Who asks, over what, in which trace.
+fn set_ours(headers: &mut HeaderMap, hop: &Hop<'_>, version: Version, has_trace: bool) {
+    hop.tell(headers);
+    for (name, value) in hop.client.tls.iter().flat_map(|tls| &tls.fields) {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers.insert(X_REQUEST_ID, hop.asker.id.clone());
+    if has_trace {
+        trace::check(headers);
+    } else if hop.forwarding.traceparent {
+        trace::begin(headers, &hop.client.shard.request_ids);
+    }
+    if hop.forwarding.via {
+        headers.append(VIA, via(version));
+    }
+}
+
+/// As many fields as `to_upstream` sets at the most, unless it is asked for more.
 const SET: usize = 11;
 
 /// What one look at the names of a message's fields tells.
@@ -63,6 +83,7 @@ struct Found {
     goes: Vec<HeaderName>,
     cookie: bool,
     te: bool,
+    traceparent: bool,
     transfer_encoding: bool,
 }
 
@@ -81,36 +102,43 @@ impl Found {
                 }
             } else {
                 found.cookie |= *name == COOKIE;
+                found.traceparent |= *name == TRACEPARENT;
             }
         }
         found
     }
 
-    fn in_response(headers: &HeaderMap) -> Self {
-        let goes: Vec<_> =
-            headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned().collect();
+    fn in_response(headers: &HeaderMap, hide_server: bool) -> Self {
+        let goes = |name: &HeaderName| {
+            is_hop_by_hop(name.as_str()) || (hide_server && tells_the_server(name))
+        };
+        let goes: Vec<_> = headers.keys().filter(|name| goes(name)).cloned().collect();
         let transfer_encoding = goes.contains(&TRANSFER_ENCODING);
         Self { goes, transfer_encoding, ..Self::default() }
     }
 }
 
-fn set_tls(headers: &mut HeaderMap, client: &Client) {
-    for (name, value) in client.tls.iter().flat_map(|tls| &tls.fields) {
-        headers.insert(name.clone(), value.clone());
-    }
-}
-
 /// Makes an upstream's response one that may go to a client.
 pub(super) fn to_client<B>(response: &mut Response<B>, client: &Client, snapshot: &Snapshot) {
+    let forwarding = &snapshot.config.forwarding;
+    let version = response.version();
     let headers = response.headers_mut();
-    let found = Found::in_response(headers);
+    let found = Found::in_response(headers, forwarding.hide_server);
     if found.transfer_encoding {
         // The body was decoded by its chunks; a length beside them is a lie (RFC 9112 6.3).
         headers.remove(CONTENT_LENGTH);
     }
     remove(headers, found.goes);
     set_hsts(headers, client, snapshot);
+    if forwarding.via {
+        headers.append(VIA, via(version));
+    }
     *response.version_mut() = Version::HTTP_11;
+}
+
+/// Fields that say which software made a response.
+fn tells_the_server(name: &HeaderName) -> bool {
+    *name == SERVER || name.as_str() == "x-powered-by"
 }
 
 /// HSTS goes out over TLS only (RFC 6797 7.2); an upstream's own policy stands.

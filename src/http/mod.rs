@@ -17,6 +17,7 @@ pub(crate) mod http2;
 mod redirect;
 pub(crate) mod respond;
 mod service;
+mod trace;
 mod watch;
 
 use asker::Asker;

@@ -85,9 +85,10 @@ fn decide(
     let (route, pool) = find(client, view, authority.as_ref(), &request)?;
     exchange.takes(route);
     let (mut parts, body) = request.into_parts();
-    let style = view.snapshot.config.forwarding.style;
-    let hop = Hop { client, asker, authority: authority.as_ref(), style };
+    let forwarding = &view.snapshot.config.forwarding;
+    let hop = Hop { client, asker, authority: authority.as_ref(), forwarding };
     headers::to_upstream(&mut parts, &hop)?;
+    exchange.traced(&parts.headers);
     let body = upload(client, view, body);
     Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body)))
 }

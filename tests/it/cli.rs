@@ -284,11 +284,13 @@ async fn the_access_log_speaks_of_the_client_behind_a_trusted_proxy() {
     let mut running = Running::start(&folder);
     let told = Request::get("/")
         .header("x-forwarded-for", "1.1.1.1, 203.0.113.7:4711, 127.0.0.1")
-        .header("x-request-id", "7f3a-1");
+        .header("x-request-id", "7f3a-1")
+        .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     TlsClient::http1().send(running.https, told.body(empty()).unwrap()).await;
     let line = running.event("access");
     assert_eq!((&line["client"], &line["port"]), (&"203.0.113.7".into(), &4711.into()), "{line}");
     assert_eq!(line["request_id"], "7f3a-1");
+    assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
 #[tokio::test(flavor = "multi_thread")]

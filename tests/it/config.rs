@@ -234,6 +234,8 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("[listen]\nworkers = 1.5\n", false),
         ("[listen]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[forwarding]\nstyle = \"both\"\n", true),
         ("[forwarding]\nstyle = \"none\"\n", false),
+        ("[forwarding]\nvia = true\ntraceparent = true\nhide_server = true\n", true),
+        ("[forwarding]\nvia = \"tlsfloor\"\n", false),
         ("[listen]\nproxy_protocol_from = [\"10.0.0.0/8\", \"::1\"]\n", true),
         ("[listen]\nproxy_protocol_from = [\"lb\"]\n", false),
         ("[listen]\nhttps = \"127.0.0.1:1\"\n", false),

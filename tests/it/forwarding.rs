@@ -11,7 +11,7 @@ use tlsfloor::{
 use crate::support::{
     client::{self, TlsClient, empty},
     proxy::Proxy,
-    upstream::{Seen, Upstream},
+    upstream::{Seen, Upstream, answers_bytes},
 };
 
 fn trust(config: &mut Config) {
@@ -179,5 +179,65 @@ async fn trust_is_about_the_client_behind_a_proxy_header() {
         let request = Request::get("/").header("x-forwarded-for", "1.2.3.4");
         client::http1(stream).await.send(request.body(empty()).unwrap()).await;
         assert_eq!(upstream.last().all("x-forwarded-for"), [chain]);
+    }
+}
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test]
+async fn a_trace_passes_if_it_is_one() {
+    let upstream = Upstream::text("ok").await;
+    let proxy = Proxy::start(upstream.address);
+    let seen = passed(&upstream, &proxy, &[("traceparent", TRACE), ("tracestate", "a=1")]).await;
+    assert_eq!(seen.all("traceparent"), [TRACE]);
+    assert_eq!(seen.all("tracestate"), ["a=1"]);
+    for wrong in [&TRACE[1..], &TRACE.to_uppercase(), ""] {
+        let told = [("traceparent", wrong), ("tracestate", "a=1")];
+        let seen = passed(&upstream, &proxy, &told).await;
+        assert_eq!((seen.all("traceparent"), seen.all("tracestate")), (vec![], vec![]), "{wrong}");
+    }
+    let seen = passed(&upstream, &proxy, &[("tracestate", "a=1")]).await;
+    assert_eq!(seen.all("traceparent"), [""; 0], "none is made unless that is asked for");
+}
+
+#[tokio::test]
+async fn a_trace_begins_where_there_is_none() {
+    let upstream = Upstream::text("ok").await;
+    let proxy = Proxy::with(upstream.address, |config| config.forwarding.traceparent = true);
+    let seen = passed(&upstream, &proxy, &[]).await;
+    let parts: Vec<&str> = seen.all("traceparent")[0].split('-').collect();
+    assert_eq!((parts[0], parts[1].len(), parts[2].len(), parts[3]), ("00", 32, 16, "00"));
+    let seen = passed(&upstream, &proxy, &[("traceparent", TRACE)]).await;
+    assert_eq!(seen.all("traceparent"), [TRACE]);
+}
+
+#[tokio::test]
+async fn via_names_the_version_of_each_side_and_is_off_by_default() {
+    let upstream = Upstream::text("ok").await;
+    let proxy = Proxy::start(upstream.address);
+    let answer = TlsClient::http1().get(proxy.https, "/").await;
+    assert_eq!((answer.field("via"), upstream.last().all("via")), ("", vec![]));
+
+    let proxy = Proxy::with(upstream.address, |config| config.forwarding.via = true);
+    let request = Request::get("/").header("via", "1.0 fred").body(empty()).unwrap();
+    let answer = TlsClient::http2().send(proxy.https, request).await;
+    assert_eq!(answer.field("via"), "1.1 tlsfloor");
+    assert_eq!(upstream.last().all("via"), ["1.0 fred", "2.0 tlsfloor"]);
+    TlsClient::http1().get(proxy.https, "/").await;
+    assert_eq!(upstream.last().all("via"), ["1.1 tlsfloor"]);
+}
+
+#[tokio::test]
+async fn the_server_can_be_hidden() {
+    let answer = b"HTTP/1.0 200 OK\r\nserver: nginx\r\nx-powered-by: php\r\nx-own: 1\r\ncontent-length: 0\r\n\r\n";
+    for (hide_server, server, by) in [(false, "nginx", "php"), (true, "", "")] {
+        let address = answers_bytes(answer).await;
+        let proxy = Proxy::with(address, |config| {
+            config.forwarding.hide_server = hide_server;
+            config.forwarding.via = true;
+        });
+        let answer = TlsClient::http1().get(proxy.https, "/").await;
+        assert_eq!((answer.field("server"), answer.field("x-powered-by")), (server, by));
+        assert_eq!((answer.field("x-own"), answer.field("via")), ("1", "1.0 tlsfloor"));
     }
 }

@@ -16,5 +16,10 @@ pub(super) fn forwarding(
         ("both", ForwardedStyle::Both),
     ];
     let (style, default) = (raw.style.as_ref(), ForwardedStyle::XForwarded);
-    Forwarding { style: value::word(document, style, "forwarding.style", default, &styles) }
+    Forwarding {
+        style: value::word(document, style, "forwarding.style", default, &styles),
+        via: value::switch(raw.via.as_ref(), false),
+        traceparent: value::switch(raw.traceparent.as_ref(), false),
+        hide_server: value::switch(raw.hide_server.as_ref(), false),
+    }
 }
