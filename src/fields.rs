@@ -49,6 +49,25 @@ pub(crate) fn is_kept_from_trusted(name: &str) -> bool {
     )
 }
 
+/// Which messages a rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// To an upstream.
+    Request,
+    /// To a client.
+    Response,
+}
+
+/// Whether a header rule may change a field: none that frames a message, and none that we answer
+/// for. `X-Real-IP` is a name for an address that operators choose, not we; the name of a request
+/// is told to upstreams anyway, and clients may be told.
+#[must_use]
+pub(crate) fn may_be_ruled(name: &str, side: Side) -> bool {
+    let frames = is_hop_by_hop(name) || matches!(name, "content-length" | "trailer");
+    let free = name == "x-real-ip" || (side == Side::Response && name == "x-request-id");
+    !frames && (free || !is_ours(name))
+}
+
 fn spelled_alike(name: &str, ours: &str) -> bool {
     let dashed = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
     name.len() == ours.len() && dashed.eq(ours.bytes())
@@ -56,7 +75,7 @@ fn spelled_alike(name: &str, ours: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_kept_from_trusted, is_ours};
+    use super::{Side, is_kept_from_trusted, is_ours, may_be_ruled};
 
     #[test]
     fn what_only_we_may_set_is_ours_in_every_spelling() {
@@ -80,6 +99,35 @@ mod tests {
         for name in ["x-forward", "x-api-key", "from", "content-type", "x-tl", "forwarded-for"] {
             assert!(!is_ours(name), "{name}");
         }
+    }
+
+    #[test]
+    fn rules_keep_off_what_frames_a_message_or_is_ours() {
+        let never = [
+            "connection",
+            "content-length",
+            "transfer-encoding",
+            "te",
+            "trailer",
+            "upgrade",
+            "expect",
+            "forwarded",
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x-tls-sni",
+            "client-cert",
+            "x_real_ip",
+            "x_request_id",
+        ];
+        for name in never {
+            assert!(!may_be_ruled(name, Side::Request), "{name}");
+            assert!(!may_be_ruled(name, Side::Response), "{name}");
+        }
+        for name in ["x-real-ip", "authorization", "x-own", "server", "via"] {
+            assert!(may_be_ruled(name, Side::Request), "{name}");
+        }
+        assert!(!may_be_ruled("x-request-id", Side::Request));
+        assert!(may_be_ruled("x-request-id", Side::Response));
     }
 
     #[test]

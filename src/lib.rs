@@ -28,7 +28,7 @@
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
 //! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
-//! drain fields host io label network panics request_id session signals sockets timer version wire   ground
+//! drain fields host io label network panics request_id session signals sockets template timer version wire   ground
 //! ```
 //!
 //! # What is decided
@@ -78,6 +78,7 @@ mod signals;
 pub mod snapshot;
 mod sockets;
 pub mod telemetry;
+pub mod template;
 mod timer;
 pub mod tls;
 mod upstream;

@@ -5,6 +5,7 @@
 
 mod document;
 mod error;
+mod header_rules;
 mod raw;
 mod resolve;
 mod shape;
@@ -17,6 +18,7 @@ use std::{
 };
 
 pub use error::{Place, Problem, Problems};
+pub use header_rules::HeaderRules;
 pub use types::{
     CertificateSource, Config, Drain, ForwardedStyle, Forwarding, Hsts, Limits, Listen, Log,
     LogFormat, PlainAction, PlainHttp, Route, Server, Tls, TlsHost, Upstream,

@@ -4,6 +4,8 @@
 //! key's description in the schema. Everything may be absent here; what must not is `resolve`'s
 //! to say, together with everything else that is wrong.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
@@ -13,6 +15,7 @@ use super::shape;
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
 pub(super) type Switch = Spanned<bool>;
+pub(super) type Fields = BTreeMap<Text, Text>;
 
 /// The configuration of tlsfloor.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -196,6 +199,29 @@ pub(super) struct Route {
     /// The upstream's name.
     #[schemars(with = "shape::Name")]
     pub upstream: Option<Text>,
+    /// Changes of header fields on the way to the upstream.
+    #[schemars(with = "HeaderRules")]
+    #[serde(default)]
+    pub request_headers: Option<Spanned<HeaderRules>>,
+    /// Changes of header fields on the way to the client.
+    #[schemars(with = "HeaderRules")]
+    #[serde(default)]
+    pub response_headers: Option<Spanned<HeaderRules>>,
+}
+
+/// Changes of header fields, in this order: remove, set, append.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HeaderRules {
+    /// Fields by name with the one value that they shall have; variables stand in braces.
+    #[schemars(with = "BTreeMap<String, shape::FieldValue>")]
+    pub set: Fields,
+    /// Fields by name with a value more.
+    #[schemars(with = "BTreeMap<String, shape::FieldValue>")]
+    pub append: Fields,
+    /// Names of fields that go.
+    #[schemars(with = "Vec<shape::Name>")]
+    pub remove: Option<Vec<Text>>,
 }
 
 /// What is logged, and how.

@@ -51,6 +51,8 @@ shapes! {
     File = { "type": "string", "minLength": 1 };
     /// Any word.
     Name = { "type": "string", "minLength": 1 };
+    /// A header field's value, with variables.
+    FieldValue = { "type": "string", "minLength": 1 };
     /// A name, a wildcard, or all.
     HostName = { "type": "string", "minLength": 1, "maxLength": 255 };
     /// Begins with a slash.

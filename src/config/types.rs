@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::Place;
+use super::{HeaderRules, Place};
 use crate::{
     host::{Host, HostPattern},
     network::Network,
@@ -214,6 +214,10 @@ pub struct Route {
     pub path: String,
     /// Index into `Config::upstreams`.
     pub upstream: usize,
+    /// Changes on the way to the upstream.
+    pub request_headers: HeaderRules,
+    /// Changes on the way to the client.
+    pub response_headers: HeaderRules,
     /// Where the route stands, for problems found later.
     #[serde(skip)]
     pub place: Place,

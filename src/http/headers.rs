@@ -17,6 +17,7 @@ use super::{
     Client, RequestError,
     asker::X_REQUEST_ID,
     forwarding::{Hop, via},
+    rules::Change,
     trace::{self, TRACEPARENT},
 };
 use crate::{
@@ -119,7 +120,12 @@ impl Found {
 }
 
 /// Makes an upstream's response one that may go to a client.
-pub(super) fn to_client<B>(response: &mut Response<B>, client: &Client, snapshot: &Snapshot) {
+pub(super) fn to_client<B>(
+    response: &mut Response<B>,
+    client: &Client,
+    snapshot: &Snapshot,
+    rules: Vec<Change>,
+) {
     let forwarding = &snapshot.config.forwarding;
     let version = response.version();
     let headers = response.headers_mut();
@@ -129,6 +135,9 @@ pub(super) fn to_client<B>(response: &mut Response<B>, client: &Client, snapshot
         headers.remove(CONTENT_LENGTH);
     }
     remove(headers, found.goes);
+    for change in rules {
+        change.apply(headers);
+    }
     set_hsts(headers, client, snapshot);
     if forwarding.via {
         headers.append(VIA, via(version));

@@ -16,6 +16,7 @@ pub(crate) mod http1;
 pub(crate) mod http2;
 mod redirect;
 pub(crate) mod respond;
+mod rules;
 mod service;
 mod trace;
 mod watch;

@@ -10,12 +10,19 @@ use hyper::{
     Request, Response, StatusCode,
     body::{Body as HttpBody, Incoming},
     header::{CONTENT_TYPE, HeaderValue, LOCATION},
+    http::request,
     service::Service,
 };
 
 use super::{
-    Asker, Body, Client, RequestError, access::Exchange, asker::X_REQUEST_ID, authority::Authority,
-    body::Content, forwarding::Hop, headers, redirect, respond,
+    Asker, Body, Client, RequestError,
+    access::Exchange,
+    asker::X_REQUEST_ID,
+    authority::Authority,
+    body::Content,
+    forwarding::Hop,
+    headers, redirect, respond,
+    rules::{self, Change},
 };
 use crate::{
     config::PlainAction,
@@ -52,7 +59,9 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     Box::pin(async move {
         let answered = match next {
             Ok(Next::Answer(response)) => Ok(response),
-            Ok(Next::Forward(pool, request)) => forward(&client, &view, &pool, request).await,
+            Ok(Next::Forward(pool, request, rules)) => {
+                forward(&client, &view, &pool, request, rules).await
+            }
             Err(error) => Err(error),
         };
         let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id));
@@ -64,7 +73,8 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
 /// What a request's head leads to.
 enum Next {
     Answer(Response<Content>),
-    Forward(Rc<Pool>, Request<RequestBody>),
+    /// With what the response will be changed by.
+    Forward(Rc<Pool>, Request<RequestBody>, Vec<Change>),
 }
 
 fn decide(
@@ -88,9 +98,29 @@ fn decide(
     let forwarding = &view.snapshot.config.forwarding;
     let hop = Hop { client, asker, authority: authority.as_ref(), forwarding };
     headers::to_upstream(&mut parts, &hop)?;
+    let rules = rule(view, route, &hop, &mut parts);
     exchange.traced(&parts.headers);
     let body = upload(client, view, body);
-    Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body)))
+    Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body), rules))
+}
+
+/// Carries out the route's rules for the request, and gives those for its response.
+fn rule(view: &View, route: usize, hop: &Hop<'_>, parts: &mut request::Parts) -> Vec<Change> {
+    let Some(route) = view.snapshot.config.routes.get(route) else {
+        return Vec::new();
+    };
+    let path = parts.uri.path();
+    let for_response = if route.response_headers.is_empty() {
+        Vec::new()
+    } else {
+        rules::changes(&route.response_headers, hop, path).collect()
+    };
+    if !route.request_headers.is_empty() {
+        for change in rules::changes(&route.request_headers, hop, path) {
+            change.apply(&mut parts.headers);
+        }
+    }
+    for_response
 }
 
 async fn forward(
@@ -98,9 +128,10 @@ async fn forward(
     view: &View,
     pool: &Rc<Pool>,
     request: Request<RequestBody>,
+    rules: Vec<Change>,
 ) -> Result<Response<Content>, RequestError> {
     let mut response = pool.send(request).await?;
-    headers::to_client(&mut response, client, &view.snapshot);
+    headers::to_client(&mut response, client, &view.snapshot, rules);
     Ok(response.map(Content::Upstream))
 }
 

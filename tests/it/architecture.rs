@@ -34,6 +34,7 @@ const FLOORS: &[&[&str]] = &[
         "session",
         "signals",
         "sockets",
+        "template",
         "timer",
         "version",
         "wire",

@@ -10,7 +10,7 @@ use tlsfloor::{
 
 use crate::support::{
     client::{self, TlsClient, empty},
-    proxy::Proxy,
+    proxy::{Proxy, base},
     upstream::{Seen, Upstream, answers_bytes},
 };
 
@@ -240,4 +240,128 @@ async fn the_server_can_be_hidden() {
         assert_eq!((answer.field("server"), answer.field("x-powered-by")), (server, by));
         assert_eq!((answer.field("x-own"), answer.field("via")), ("1", "1.0 tlsfloor"));
     }
+}
+
+/// One route with these rules.
+fn ruled(address: SocketAddr, rules: &str, change: impl FnOnce(&mut Config)) -> Proxy {
+    let route = format!("[[routes]]\nupstream = \"api\"\n{rules}\n");
+    Proxy::from_text(&(base(address) + &route), |config| {
+        config.plain_http.action = PlainAction::Forward;
+        change(config);
+    })
+}
+
+#[tokio::test]
+async fn rules_change_a_request_in_their_order() {
+    let upstream = Upstream::text("ok").await;
+    let rules = r#"
+        request_headers.remove = ["X-Gone", "User-Agent", "x-both"]
+        request_headers.set = { X-Set = "new", Host = "orders.internal:8080", X-Both = "set" }
+        request_headers.append = { X-More = "2", X-Both = "appended" }
+    "#;
+    let proxy = ruled(upstream.address, rules, |_| {});
+    let told = [
+        ("x-gone", "1"),
+        ("x-set", "old"),
+        ("x-set", "older"),
+        ("x-more", "1"),
+        ("x-both", "0"),
+        ("x-left", "1"),
+    ];
+    let seen = passed(&upstream, &proxy, &told).await;
+    for name in ["x-gone", "user-agent"] {
+        assert_eq!(seen.all(name), [""; 0], "{name}");
+    }
+    assert_eq!(seen.all("x-set"), ["new"]);
+    assert_eq!(seen.all("x-more"), ["1", "2"]);
+    assert_eq!(seen.all("x-both"), ["set", "appended"]);
+    assert_eq!(seen.all("x-left"), ["1"]);
+    assert_eq!(seen.all("host"), ["orders.internal:8080"]);
+    assert_eq!(seen.all("x-forwarded-host"), ["localhost"], "what the client asked for");
+}
+
+const EVERY: &str = r#"
+    [routes.request_headers.set]
+    X-Real-IP = "{client_address}"
+    X-Who = "{client_address}:{client_port}"
+    X-What = "{tls_version} {tls_cipher} {ja4}"
+    X-Name = "{sni}"
+    X-Where = "{{{host}}}{path}"
+    X-Named = "id={request_id}"
+"#;
+
+#[tokio::test]
+async fn variables_say_what_is_known_of_a_request() {
+    let upstream = Upstream::text("ok").await;
+    let proxy = ruled(upstream.address, EVERY, trust);
+    let told = [("x-forwarded-for", "203.0.113.7:4711"), ("x-request-id", "7f3a-1")];
+    let seen = passed(&upstream, &proxy, &told).await;
+    assert_eq!(seen.all("x-real-ip"), ["203.0.113.7"]);
+    assert_eq!(seen.all("x-who"), ["203.0.113.7:4711"]);
+    let (version, cipher, ja4) = ("x-tls-version", "x-tls-cipher", "x-tls-ja4");
+    let what = [version, cipher, ja4].map(|name| seen.all(name)[0]).join(" ");
+    assert_eq!(seen.all("x-what"), [what]);
+    assert_eq!(seen.all("x-name"), ["localhost"]);
+    assert_eq!(seen.all("x-where"), ["{localhost}/"]);
+    assert_eq!(seen.all("x-named"), ["id=7f3a-1"]);
+}
+
+/// An upstream that trusts such a field must not get a client's own where there is nothing to say.
+#[tokio::test]
+async fn an_empty_variable_sets_nothing_and_lets_nothing_pass() {
+    let upstream = Upstream::text("ok").await;
+    let proxy = ruled(upstream.address, EVERY, trust);
+    let stream = tokio::net::TcpStream::connect(proxy.http).await.unwrap();
+    let mut request = Request::get("/a?secret=1");
+    for name in ["x-name", "x-what", "x-who", "x-forwarded-for"] {
+        request = request.header(name, "203.0.113.7");
+    }
+    client::http1(stream).await.send(request.body(empty()).unwrap()).await;
+    let seen = upstream.last();
+    for name in ["x-name", "x-what", "x-who"] {
+        assert_eq!(seen.all(name), [""; 0], "{name}");
+    }
+    assert_eq!(seen.all("x-real-ip"), ["203.0.113.7"]);
+    assert_eq!(seen.all("x-where"), ["{localhost}/a"], "the query may hold secrets");
+}
+
+#[tokio::test]
+async fn rules_change_a_response() {
+    let answer = b"HTTP/1.1 200 OK\r\nserver: nginx\r\nx-in: 1\r\nvary: a\r\nx-request-id: own\r\ncontent-length: 2\r\n\r\nok";
+    let rules = r#"
+        [routes.response_headers]
+        remove = ["X-In"]
+        set = { X-Request-Id = "{request_id}", Server = "api", X-For = "{host}{path}" }
+        append = { Vary = "Origin", X-Sni = "{sni}" }
+    "#;
+    let proxy = ruled(answers_bytes(answer).await, rules, trust);
+    for client in [TlsClient::http1(), TlsClient::http2()] {
+        let request = Request::get("/a?b").header("x-request-id", "7f3a-1").body(empty()).unwrap();
+        let answer = client.send(proxy.https, request).await;
+        assert_eq!(answer.text(), "ok");
+        assert_eq!((answer.field("x-in"), answer.field("server")), ("", "api"));
+        assert_eq!(answer.field("x-request-id"), "7f3a-1");
+        assert_eq!(answer.field("x-for"), "localhost/a");
+        let vary = answer.headers.get_all("vary").iter().map(|value| value.to_str().unwrap());
+        let vary: Vec<_> = vary.collect();
+        assert_eq!((vary, answer.field("x-sni")), (vec!["a", "Origin"], "localhost"));
+    }
+    assert_eq!(client::plain_get(proxy.http, "/").await.field("x-sni"), "");
+}
+
+#[tokio::test]
+async fn rules_are_the_routes_own() {
+    let upstream = Upstream::text("ok").await;
+    let other = r#"
+        request_headers.set.X-Route = "all"
+        [[routes]]
+        path = "/v2/"
+        upstream = "api"
+        response_headers.set.X-Route = "v2"
+    "#;
+    let proxy = ruled(upstream.address, other, |_| {});
+    let answer = TlsClient::http1().get(proxy.https, "/v1/").await;
+    assert_eq!((upstream.last().all("x-route"), answer.field("x-route")), (vec!["all"], ""));
+    let answer = TlsClient::http1().get(proxy.https, "/v2/").await;
+    assert_eq!((upstream.last().all("x-route"), answer.field("x-route")), (vec![], "v2"));
 }

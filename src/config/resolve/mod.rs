@@ -4,6 +4,7 @@
 //! document, and a default stands in for the value until all are known.
 
 mod forwarding;
+mod header_rules;
 mod http;
 mod limits;
 mod listen;
