@@ -92,7 +92,7 @@ impl Door<'_> {
         let Some(suppressed) = self.shard.refusals.admit(self.peer.ip, Instant::now()) else {
             return;
         };
-        tracing::warn!(
+        tracing::info!(
             event = "proxy_header",
             peer = %self.peer.ip,
             port = self.peer.port,

@@ -294,6 +294,26 @@ async fn the_access_log_speaks_of_the_client_behind_a_trusted_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_load_balancer_that_sends_no_proxy_header_is_named() {
+    let upstream = Upstream::text("never").await;
+    let expecting = "workers = 2\nproxy_protocol_from = [\"127.0.0.1\"]";
+    let config = proxy::base(upstream.address).replace("workers = 2", expecting);
+    let folder = Folder::new(&(config + "[log]\nrefused_per_minute = 1\n"));
+    let mut running = Running::start(&folder);
+    for _ in 0..3 {
+        assert_eq!(raw(running.https, b"GET / HTTP/1.1\r\n\r\n").await.unwrap(), b"");
+    }
+    let line = running.event("proxy_header");
+    for (key, value) in [("peer", "127.0.0.1"), ("listener", "https"), ("result", "missing")] {
+        assert_eq!(line[key], value, "{key} in {line}");
+    }
+    running.signal("TERM");
+    let mut rest = String::new();
+    running.lines.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest.matches("proxy_header").count(), 0, "one client fills no log: {rest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ends_it_with_0_and_says_what_was_cut() {
     let upstream = Upstream::text("ok").await;
     let folder = Folder::new(&proxy::base(upstream.address));

@@ -162,6 +162,23 @@ async fn a_chain_in_one_form_begins_one_in_the_other() {
     assert_eq!(seen.all("x-forwarded-for"), ["1.1.1.1, 2001:db8::7, 127.0.0.1"]);
 }
 
+#[tokio::test]
+async fn forwarded_quotes_an_ipv6_address() {
+    use tokio::io::AsyncWriteExt;
+    let upstream = Upstream::text("ok").await;
+    let proxy = Proxy::with(upstream.address, |config| {
+        config.listen.proxy_protocol_from = vec![Network::parse("127.0.0.1").unwrap()];
+        config.forwarding.style = ForwardedStyle::Both;
+        config.plain_http.action = PlainAction::Forward;
+    });
+    let mut stream = tokio::net::TcpStream::connect(proxy.http).await.unwrap();
+    stream.write_all(b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n").await.unwrap();
+    client::http1(stream).await.get("/").await;
+    let seen = upstream.last();
+    assert_eq!(seen.all("forwarded"), ["for=\"[2001:db8::7]\";proto=http;host=localhost"]);
+    assert_eq!(seen.all("x-forwarded-for"), ["2001:db8::7"]);
+}
+
 /// The address that a PROXY header names is the one that is trusted or not.
 #[tokio::test]
 async fn trust_is_about_the_client_behind_a_proxy_header() {
