@@ -15,7 +15,9 @@ use crate::{
     http::{self, Client, TlsFacts, http1::End},
     io::{Activity, ClientAddr, PeerAddr, Socket},
     metrics::ListenerKind,
+    origin::{Door, Origin},
     park::{Woken, park},
+    proxy_protocol::{Beginning, ProxyHeaderResult},
     session::Alpn,
     shard::Shard,
     timer::Ticks,
@@ -37,11 +39,16 @@ pub(crate) struct Arrival {
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
-    let client = ClientAddr::from(arrival.peer);
-    match arrival.listener {
+    let Arrival { stream, peer, listener, at } = arrival;
+    let door = Door { peer, listener, shard: &shard };
+    let Some(origin) = door.origin(stream, at).await else {
+        return;
+    };
+    let client = origin.client;
+    match listener {
         ListenerKind::Https => {
             // Boxed: what a handshake needs is given back before the first request.
-            let greeted = Box::pin(greet(arrival.stream, arrival.at, client, &shard)).await;
+            let greeted = Box::pin(greet(origin, at, &shard)).await;
             match greeted {
                 None => {}
                 Some(Greeted { stream, facts }) if facts.session.alpn == Alpn::H2 => {
@@ -54,21 +61,26 @@ pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
                 }
             }
         }
-        ListenerKind::Http => Box::pin(in_clear(arrival.stream, client, shard)).await,
+        ListenerKind::Http => Box::pin(in_clear(origin, door)).await,
     }
 }
 
 /// A plain port: the first byte tells a request from a client that speaks TLS to the wrong port.
-async fn in_clear(mut stream: TcpStream, address: ClientAddr, shard: Rc<Shard>) {
-    let client = one_at_a_time(shard, address, None);
+async fn in_clear(origin: Origin, door: Door<'_>) {
+    let Origin { mut stream, client: address, ahead } = origin;
+    let client = one_at_a_time(Rc::clone(door.shard), address, None);
     let timer = &client.activity.timer;
     let limit = client.shard.view().timeouts.header;
-    match timer.limit(limit, hello::first_bytes(&mut stream)).await {
-        Ok(Ok(first)) if hello::begins_like_tls(&first) => {
+    match timer.limit(limit, hello::first_bytes(&mut stream, ahead)).await {
+        Ok(Ok((Beginning::Header, _))) => {
+            door.refused(ProxyHeaderResult::Untrusted, None);
+            door.close(stream).await;
+        }
+        Ok(Ok((_, first))) if hello::begins_like_tls(&first) => {
             tracing::debug!(client = %address.ip, "TLS on a plain port");
             closing::with_word(stream, &Alert::UnexpectedMessage.record(TLS_1_0), timer).await;
         }
-        Ok(Ok(first)) if !first.is_empty() => http1(Wire(stream), first, &client).await,
+        Ok(Ok((_, first))) if !first.is_empty() => http1(Wire(stream), first, &client).await,
         Ok(Ok(_) | Err(_)) | Err(_) => closing::politely(stream, timer).await,
     }
 }

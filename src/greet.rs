@@ -17,7 +17,9 @@ use crate::{
     http::{TlsFacts, respond},
     io::ClientAddr,
     metrics::LaneKind,
+    origin::Origin,
     policy::{Failure, Reason, judge},
+    proxy_protocol::ProxyHeaderResult,
     refusal::Refusal,
     rollout::{Lane, lane},
     session::HandshakeFailure,
@@ -36,16 +38,12 @@ pub(crate) struct Greeted {
 
 /// Handshakes with a client that holds the floor and refuses any other; none where the
 /// connection ended here.
-pub(crate) async fn greet(
-    mut stream: TcpStream,
-    accepted: Instant,
-    client: ClientAddr,
-    shard: &Rc<Shard>,
-) -> Option<Greeted> {
+pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) -> Option<Greeted> {
+    let Origin { mut stream, client, ahead } = origin;
     let view = shard.view();
     let visit = Visit { client, shard, view: &view };
     let deadline = accepted + view.snapshot.config.limits.handshake_timeout;
-    let (hello, bytes) = match timeout_at(deadline, hello::peek(&mut stream)).await {
+    let (hello, bytes) = match timeout_at(deadline, hello::peek(&mut stream, ahead)).await {
         Ok(Ok(Peeked { outcome: Outcome::Hello(hello), bytes })) => (hello, bytes),
         Ok(Ok(Peeked { outcome, .. })) => {
             visit.no_hello(stream, &outcome).await;
@@ -129,6 +127,7 @@ impl Visit<'_> {
                 closing::with_word(stream, &answer, &timer).await;
             }
             Outcome::ProxyHeader => {
+                self.shard.counters.proxy_header(ProxyHeaderResult::Untrusted);
                 let detail = "a PROXY header from a peer that is not expected to send one";
                 self.record(None, Reason::Malformed, Some(detail));
                 closing::politely(stream, &timer).await;

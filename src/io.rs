@@ -63,13 +63,13 @@ impl From<std::net::SocketAddr> for PeerAddr {
 pub(crate) struct ClientAddr {
     /// IPv4 addresses never come in their IPv6-mapped form.
     pub ip: IpAddr,
-    /// The port.
-    pub port: u16,
+    /// The port; what stands in between does not always say it.
+    pub port: Option<u16>,
 }
 
 impl From<PeerAddr> for ClientAddr {
     fn from(peer: PeerAddr) -> Self {
-        Self { ip: peer.ip, port: peer.port }
+        Self { ip: peer.ip, port: Some(peer.port) }
     }
 }
 

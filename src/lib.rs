@@ -3,11 +3,12 @@
 //! # The path of a connection
 //!
 //! ```text
-//! TLS port    accept -> worker -> peek hello -> judge -> lane
+//! TLS port    accept -> worker -> PROXY header (trusted peers only) -> peek hello -> judge -> lane
 //!               serve   rustls handshake on the same bytes -> HTTP/1.1 or HTTP/2 by ALPN
 //!                       -> route -> upstream -> response -> parked until the next byte
 //!               refuse  an alert in the client's own record version, half-close, drain, close
-//! plain port  accept -> worker -> request head -> redirect | refuse | forward
+//! plain port  accept -> worker -> PROXY header (as above) -> request head
+//!               -> redirect | refuse | forward
 //! ```
 //!
 //! # The house
@@ -21,21 +22,23 @@
 //! admin worker   the admin port | one thread, one runtime, its own everything
 //! listener       accepts; hands a socket to the least loaded worker; never ends
 //! connection     the story of one connection, straight down the page
-//! greet park     to the end of the handshake or the refusal | an idle connection
+//! greet origin park    to the end of the handshake or the refusal | who comes | a resting one
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
 //! snapshot       everything a reload may replace, built whole
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
-//! hello          peek, parse, JA4, alerts
-//! drain host io label panics request_id session signals sockets timer tunnel version
-//! wire            ground
+//! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
+//! drain fields host io label network panics request_id
+//! session signals sockets template timer tunnel version wire    ground
 //! ```
 //!
 //! # What is decided
 //!
 //! - Our reading of a hello observes and may refuse; it never admits. rustls gets the same bytes
 //!   and its list of versions comes from the same floor.
+//! - Who a client is: the peer, unless a trusted peer's PROXY header names another, unless that is a
+//!   trusted proxy whose forwarding fields name yet another. Nobody else is believed.
 //! - TLS settings are per connection, routes are per request.
 //! - Nothing on the request path takes a lock, crosses a thread or looks up a label. Workers share
 //!   counters that each writes alone, and nothing else.
@@ -53,6 +56,7 @@ mod closing;
 pub mod config;
 mod connection;
 pub mod drain;
+mod fields;
 mod greet;
 pub mod hello;
 pub mod host;
@@ -61,9 +65,12 @@ mod io;
 mod label;
 mod listener;
 pub mod metrics;
+pub mod network;
+mod origin;
 pub mod panics;
 mod park;
 pub mod policy;
+pub mod proxy_protocol;
 mod refusal;
 mod refusals;
 mod request_id;
@@ -75,6 +82,7 @@ mod signals;
 pub mod snapshot;
 mod sockets;
 pub mod telemetry;
+pub mod template;
 mod timer;
 pub mod tls;
 mod tunnel;

@@ -31,16 +31,31 @@ impl Default for RequestIds {
 impl RequestIds {
     /// The next id: 32 hexadecimal digits.
     pub(crate) fn next(&self) -> HeaderValue {
+        let mut text = [0; 32];
+        for (digits, byte) in text.chunks_exact_mut(2).zip(self.id().to_be_bytes()) {
+            digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+        }
+        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
+    }
+
+    /// The next id of a span in a trace; never zero.
+    pub(crate) fn span(&self) -> u64 {
+        let [.., low] = self.halves();
+        low.max(1)
+    }
+
+    /// The next id as a number; never zero.
+    pub(crate) fn id(&self) -> u128 {
+        let [high, low] = self.halves();
+        ((u128::from(high) << 64) | u128::from(low)).max(1)
+    }
+
+    fn halves(&self) -> [u64; 2] {
         let count = self.count.get().wrapping_add(1);
         self.count.set(count);
         let high = mix(self.seed ^ count);
         let low = mix(high.wrapping_add(count).wrapping_add(self.seed));
-        let id = (u128::from(high) << 64) | u128::from(low);
-        let mut text = [0; 32];
-        for (digits, byte) in text.chunks_exact_mut(2).zip(id.to_be_bytes()) {
-            digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
-        }
-        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
+        [high, low]
     }
 }
 

@@ -89,7 +89,7 @@ mod tests {
 
     use super::Router;
     use crate::{
-        config::{Place, Route},
+        config::{HeaderRules, Place, Route},
         host::HostPattern,
     };
 
@@ -99,6 +99,8 @@ mod tests {
             host: HostPattern::parse(host).unwrap(),
             path: (*path).into(),
             upstream: index,
+            request_headers: HeaderRules::default(),
+            response_headers: HeaderRules::default(),
             place: place.clone(),
         };
         Router::new(&routes.iter().enumerate().map(route).collect::<Vec<_>>())

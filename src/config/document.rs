@@ -88,10 +88,12 @@ impl<'a> Document<'a> {
 
     fn table(&mut self, table: &mut DeTable<'_>, schema: &Schema, key: &str) {
         let known = schema.get("properties").and_then(Schema::as_object);
+        // A table of whatever names has one shape for all of them.
+        let any = schema.get("additionalProperties").filter(|shape| shape.is_object());
         let mut struck = Vec::new();
         for (name, value) in table.iter_mut() {
             let path = join(key, name.get_ref());
-            let property = known.and_then(|known| known.get(&**name.get_ref()));
+            let property = known.and_then(|known| known.get(&**name.get_ref())).or(any);
             let right = match property {
                 Some(property) => self.value(value, property, &path),
                 None => {

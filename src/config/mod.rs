@@ -5,6 +5,7 @@
 
 mod document;
 mod error;
+mod header_rules;
 mod raw;
 mod resolve;
 mod shape;
@@ -18,9 +19,10 @@ use std::{
 };
 
 pub use error::{Place, Problem, Problems};
+pub use header_rules::HeaderRules;
 pub use types::{
-    CertificateSource, Config, Drain, Hsts, Limits, Listen, Log, LogFormat, PlainAction, PlainHttp,
-    Route, Tls, TlsHost,
+    CertificateSource, Config, Drain, ForwardedStyle, Forwarding, Hsts, Limits, Listen, Log,
+    LogFormat, PlainAction, PlainHttp, Route, Tls, TlsHost,
 };
 pub use upstream::{
     Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,

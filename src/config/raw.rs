@@ -4,6 +4,8 @@
 //! key's description in the schema. Everything may be absent here; what must not is `resolve`'s
 //! to say, together with everything else that is wrong.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
@@ -13,6 +15,7 @@ use super::{shape, upstream::raw::Upstream};
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
 pub(super) type Switch = Spanned<bool>;
+pub(super) type Fields = BTreeMap<Text, Text>;
 
 /// The configuration of tlsfloor.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -27,6 +30,9 @@ pub(super) struct Config {
     /// What requests on plain ports get.
     #[schemars(with = "PlainHttp")]
     pub plain_http: Option<Spanned<PlainHttp>>,
+    /// What the two sides are told about each other.
+    #[schemars(with = "Forwarding")]
+    pub forwarding: Option<Spanned<Forwarding>>,
     /// Strict-Transport-Security on responses over TLS.
     #[schemars(with = "Hsts")]
     pub hsts: Option<Spanned<Hsts>>,
@@ -60,6 +66,12 @@ pub(super) struct Listen {
     /// The admin port: probes, metrics, configuration.
     #[schemars(with = "shape::Address")]
     pub admin: Option<Text>,
+    /// Networks whose peers send PROXY protocol v1 or v2, and have to.
+    #[schemars(with = "Vec<shape::Network>")]
+    pub proxy_protocol_from: Option<Vec<Text>>,
+    /// Networks whose X-Forwarded-For, -Proto, -Host, Forwarded and X-Request-Id are kept.
+    #[schemars(with = "Vec<shape::Network>")]
+    pub trusted_proxies: Option<Vec<Text>>,
     /// Worker threads; 0 is one per CPU that the cgroup allows.
     #[schemars(with = "shape::Workers")]
     pub workers: Option<Number>,
@@ -127,6 +139,24 @@ pub(super) struct PlainHttp {
     pub exempt_paths: Option<Vec<Text>>,
 }
 
+/// What the two sides are told about each other.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Forwarding {
+    /// x-forwarded, forwarded (RFC 7239), or both.
+    #[schemars(with = "shape::ForwardedStyle")]
+    pub style: Option<Text>,
+    /// Adds Via both ways, under the name tlsfloor.
+    #[schemars(with = "bool")]
+    pub via: Option<Switch>,
+    /// Begins a trace where a request brings no traceparent.
+    #[schemars(with = "bool")]
+    pub traceparent: Option<Switch>,
+    /// Takes Server and X-Powered-By from upstreams' responses.
+    #[schemars(with = "bool")]
+    pub hide_server: Option<Switch>,
+}
+
 /// Strict-Transport-Security on responses over TLS.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -157,6 +187,29 @@ pub(super) struct Route {
     /// The upstream's name.
     #[schemars(with = "shape::Name")]
     pub upstream: Option<Text>,
+    /// Changes of header fields on the way to the upstream.
+    #[schemars(with = "HeaderRules")]
+    #[serde(default)]
+    pub request_headers: Option<Spanned<HeaderRules>>,
+    /// Changes of header fields on the way to the client.
+    #[schemars(with = "HeaderRules")]
+    #[serde(default)]
+    pub response_headers: Option<Spanned<HeaderRules>>,
+}
+
+/// Changes of header fields, in this order: remove, set, append.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HeaderRules {
+    /// Fields by name with the one value that they shall have; variables stand in braces.
+    #[schemars(with = "BTreeMap<String, shape::FieldValue>")]
+    pub set: Fields,
+    /// Fields by name with a value more.
+    #[schemars(with = "BTreeMap<String, shape::FieldValue>")]
+    pub append: Fields,
+    /// Names of fields that go.
+    #[schemars(with = "Vec<shape::Name>")]
+    pub remove: Option<Vec<Text>>,
 }
 
 /// What is logged, and how.

@@ -45,10 +45,14 @@ shapes! {
     Size = { "type": "string", "pattern": "^[0-9]{1,9}(B|KiB|MiB|GiB)$" };
     /// `0.0.0.0:8443`, `[::]:8443`
     Address = { "type": "string", "pattern": "^([0-9.]+|\\[[0-9a-fA-F:.]+\\]):[0-9]{1,5}$" };
+    /// `10.0.0.0/8`, `2001:db8::/32`, `10.0.0.1`
+    Network = { "type": "string", "pattern": "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$" };
     /// A path of a file.
     File = { "type": "string", "minLength": 1 };
     /// Any word.
     Name = { "type": "string", "minLength": 1 };
+    /// A header field's value, with variables.
+    FieldValue = { "type": "string", "minLength": 1 };
     /// A name, a wildcard, or all.
     HostName = { "type": "string", "minLength": 1, "maxLength": 255 };
     /// Begins with a slash.
@@ -77,6 +81,8 @@ shapes! {
     Minimum = { "type": "string", "enum": ["1.2", "1.3"] };
     /// What a plain port does.
     Action = { "type": "string", "enum": ["redirect", "refuse", "forward"] };
+    /// How an upstream is told who asks.
+    ForwardedStyle = { "type": "string", "enum": ["x-forwarded", "forwarded", "both"] };
     /// The formats that there are.
     Format = { "type": "string", "enum": ["json", "text"] };
     /// Redirects that may stay.

@@ -7,8 +7,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Place, Upstream};
-use crate::{host::HostPattern, version::TlsVersion};
+use super::{HeaderRules, Place, Upstream};
+use crate::{host::HostPattern, network::Network, version::TlsVersion};
 
 /// A whole configuration.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub tls: Tls,
     /// `[plain_http]`
     pub plain_http: PlainHttp,
+    /// `[forwarding]`
+    pub forwarding: Forwarding,
     /// `[hsts]`
     pub hsts: Hsts,
     /// `[[upstreams]]`
@@ -42,6 +44,10 @@ pub struct Listen {
     pub http: Vec<SocketAddr>,
     /// The admin port.
     pub admin: SocketAddr,
+    /// Whose peers send PROXY protocol v1 or v2, and have to.
+    pub proxy_protocol_from: Vec<Network>,
+    /// Whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are kept and appended to.
+    pub trusted_proxies: Vec<Network>,
     /// Worker threads; 0 is one per CPU that the cgroup allows.
     pub workers: usize,
 }
@@ -126,6 +132,45 @@ pub enum PlainAction {
     Forward,
 }
 
+/// `[forwarding]`: what the two sides are told about each other.
+#[derive(Clone, Debug, Serialize)]
+pub struct Forwarding {
+    /// How an upstream is told who asks.
+    pub style: ForwardedStyle,
+    /// Whether `Via` is added, both ways.
+    pub via: bool,
+    /// Whether a trace begins where a request brings none.
+    pub traceparent: bool,
+    /// Whether `Server` and `X-Powered-By` are taken from upstreams' responses.
+    pub hide_server: bool,
+}
+
+/// `forwarding.style`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedStyle {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// Both.
+    Both,
+}
+
+impl ForwardedStyle {
+    /// Whether `X-Forwarded-*` are set.
+    #[must_use]
+    pub fn has_x_forwarded(self) -> bool {
+        self != Self::Forwarded
+    }
+
+    /// Whether `Forwarded` is set.
+    #[must_use]
+    pub fn has_forwarded(self) -> bool {
+        self != Self::XForwarded
+    }
+}
+
 /// `[hsts]`: the `Strict-Transport-Security` field of responses over TLS (RFC 6797).
 #[derive(Clone, Debug, Serialize)]
 pub struct Hsts {
@@ -147,6 +192,10 @@ pub struct Route {
     pub path: String,
     /// Index into `Config::upstreams`.
     pub upstream: usize,
+    /// Changes on the way to the upstream.
+    pub request_headers: HeaderRules,
+    /// Changes on the way to the client.
+    pub response_headers: HeaderRules,
     /// Where the route stands, for problems found later.
     #[serde(skip)]
     pub place: Place,

@@ -5,10 +5,11 @@
 
 use std::io;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::{Outcome, read};
+use crate::proxy_protocol::{Beginning, begins};
 
 /// Room for most hellos at once: one with a post-quantum key share has some 1.8 KB.
 const FIRST: usize = 2048;
@@ -22,27 +23,35 @@ pub struct Peeked {
     pub bytes: Vec<u8>,
 }
 
-/// Reads until the hello is whole, or is none.
+/// Reads until the hello is whole, or is none. `ahead` was read already.
 ///
 /// # Errors
 /// What the socket says.
-pub async fn peek(stream: &mut TcpStream) -> io::Result<Peeked> {
-    let mut bytes = Vec::with_capacity(FIRST);
+pub async fn peek(stream: &mut TcpStream, ahead: Vec<u8>) -> io::Result<Peeked> {
+    let mut bytes = ahead;
+    bytes.reserve(FIRST);
     loop {
-        let ended = stream.read_buf(&mut bytes).await? == 0;
         let outcome = read(&bytes);
-        if ended || !matches!(outcome, Outcome::More) {
+        let more = matches!(outcome, Outcome::More);
+        if !more || stream.read_buf(&mut bytes).await? == 0 {
             return Ok(Peeked { outcome, bytes });
         }
     }
 }
 
-/// The first bytes on a plain port; none where the client closed.
+/// The first bytes on a plain port, as many as show whether a PROXY header begins with them; none
+/// where the client closed. `ahead` was read already.
 ///
 /// # Errors
 /// What the socket says.
-pub async fn first_bytes(stream: &mut TcpStream) -> io::Result<Bytes> {
-    let mut bytes = BytesMut::with_capacity(FIRST);
-    stream.read_buf(&mut bytes).await?;
-    Ok(bytes.freeze())
+pub async fn first_bytes(stream: &mut TcpStream, ahead: Vec<u8>) -> io::Result<(Beginning, Bytes)> {
+    let mut bytes = ahead;
+    bytes.reserve(FIRST);
+    loop {
+        let beginning = begins(&bytes);
+        let open = beginning == Beginning::Open;
+        if !open || stream.read_buf(&mut bytes).await? == 0 {
+            return Ok((beginning, bytes.into()));
+        }
+    }
 }

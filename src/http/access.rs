@@ -5,11 +5,12 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use hyper::{Method, Request, StatusCode, Version, header::HeaderValue};
+use hyper::{HeaderMap, Method, Request, StatusCode, Version, header::HeaderValue};
 use tokio::time::Instant;
 
-use super::{Client, authority::Authority};
+use super::{Asker, Client, authority::Authority, trace};
 use crate::{
+    io::ClientAddr,
     metrics::{Protocol, ServedVersion},
     shard::View,
     snapshot::Snapshot,
@@ -35,10 +36,12 @@ pub(super) struct Exchange {
 /// What the access log says beyond the counters.
 #[derive(Debug)]
 struct Entry {
+    address: ClientAddr,
     method: Method,
     host: String,
     path: String,
     id: HeaderValue,
+    trace: Option<String>,
     broke_off: Option<String>,
 }
 
@@ -63,16 +66,25 @@ impl Exchange {
         &mut self,
         request: &Request<B>,
         authority: Option<&Authority>,
-        id: &HeaderValue,
+        asker: &Asker,
     ) {
         if self.snapshot.config.log.access {
             self.log = Some(Box::new(Entry {
+                address: asker.address,
                 method: request.method().clone(),
                 host: authority.map_or_else(String::new, |authority| authority.host().to_owned()),
                 path: request.uri().path().to_owned(),
-                id: id.clone(),
+                id: asker.id.clone(),
+                trace: None,
                 broke_off: None,
             }));
+        }
+    }
+
+    /// Notes for the access log which trace the request belongs to, as its upstream is told.
+    pub(super) fn traced(&mut self, headers: &HeaderMap) {
+        if let Some(entry) = &mut self.log {
+            entry.trace = trace::id(headers).map(str::to_owned);
         }
     }
 
@@ -123,9 +135,10 @@ impl Exchange {
         let tls = self.client.tls.as_ref();
         tracing::info!(
             event = "access",
-            client = %self.client.address.ip,
-            port = self.client.address.port,
+            client = %entry.address.ip,
+            port = entry.address.port,
             request_id = entry.id.to_str().unwrap_or_default(),
+            trace_id = entry.trace,
             method = %entry.method,
             host = entry.host,
             path = entry.path,

@@ -3,7 +3,12 @@
 //! Made by `connection` once the TLS handshake is over (or on a plain port at once); the fields
 //! that each forwarded request carries are made here once and not per request.
 
-use std::{cell::Cell, fmt, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, OnceCell},
+    fmt,
+    rc::Rc,
+    time::Duration,
+};
 
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -12,6 +17,7 @@ use crate::{
     hello::Ja4,
     host::Host,
     io::{Activity, ClientAddr},
+    network,
     session::Session,
     shard::Shard,
     timer::Ticks,
@@ -33,8 +39,12 @@ pub(crate) struct Client {
     pub activity: Rc<Activity>,
     /// How long after its last response the connection is looked at again.
     pub rest: Ticks,
+    /// Whether it is a proxy that speaks for others (`listen.trusted_proxies`).
+    pub is_trusted: bool,
     /// `X-Forwarded-For`
     pub forwarded_for: HeaderValue,
+    /// `Forwarded` as far as the connection tells it, once a request needs it.
+    pub forwarded: OnceCell<Box<str>>,
     /// What the connection becomes once its HTTP/1.1 has ended with a 101.
     pub tunnel: Cell<Option<Box<Tunnel>>>,
 }
@@ -93,7 +103,18 @@ impl Client {
     ) -> Self {
         let forwarded_for =
             HeaderValue::try_from(address.ip.to_string()).unwrap_or(HeaderValue::from_static("-"));
-        let activity = Rc::new(activity);
-        Self { shard, address, tls, activity, rest, forwarded_for, tunnel: Cell::new(None) }
+        let trusted = &shard.view().snapshot.config.listen.trusted_proxies;
+        let is_trusted = network::any_has(trusted, address.ip);
+        Self {
+            shard,
+            address,
+            tls,
+            activity: Rc::new(activity),
+            rest,
+            is_trusted,
+            forwarded_for,
+            forwarded: OnceCell::new(),
+            tunnel: Cell::new(None),
+        }
     }
 }

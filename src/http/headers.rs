@@ -8,33 +8,31 @@ use hyper::{
     HeaderMap, Request, Response, Uri, Version,
     body::Body,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue,
-        STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
+        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, SERVER,
+        STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, VIA,
     },
     http::request,
 };
 
-use super::{Client, RequestError, authority::Authority};
-use crate::snapshot::Snapshot;
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// The name of a request, on both sides.
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use super::{
+    Client, RequestError,
+    asker::X_REQUEST_ID,
+    forwarding::{Hop, via},
+    rules::Change,
+    trace::{self, TRACEPARENT},
+};
+use crate::{
+    fields::{is_hop_by_hop, is_kept_from_trusted, is_ours},
+    snapshot::Snapshot,
+};
 
 /// Makes a client's request one that may go to an upstream.
 ///
 /// # Errors
 /// For a transfer coding that we could only mislabel.
-pub(super) fn to_upstream(
-    parts: &mut request::Parts,
-    client: &Client,
-    authority: Option<&Authority>,
-    id: HeaderValue,
-) -> Result<(), RequestError> {
+pub(super) fn to_upstream(parts: &mut request::Parts, hop: &Hop<'_>) -> Result<(), RequestError> {
     let headers = &mut parts.headers;
-    let found = Found::in_request(headers);
+    let found = Found::in_request(headers, hop.client.is_trusted);
     if found.transfer_encoding {
         check_transfer_coding(headers)?;
     }
@@ -49,15 +47,11 @@ pub(super) fn to_upstream(
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    if let Some(authority) = authority {
-        headers.insert(X_FORWARDED_HOST, authority.value.clone());
-        if parts.uri.authority().is_some() {
+    set_ours(headers, hop, parts.version, found.traceparent);
+    if parts.uri.authority().is_some() {
+        if let Some(authority) = hop.authority {
             headers.insert(HOST, authority.value.clone());
         }
-    }
-    set_client(headers, client);
-    headers.insert(X_REQUEST_ID, id);
-    if parts.uri.authority().is_some() {
         let path = parts.uri.path_and_query().cloned();
         parts.uri = path.map_or_else(Uri::default, Uri::from);
     }
@@ -73,7 +67,24 @@ pub(super) fn expects_continue<B: Body>(request: &Request<B>) -> bool {
         && expected().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// As many fields as `to_upstream` sets at the most.
+/// Who asks, over what, in which trace.
+fn set_ours(headers: &mut HeaderMap, hop: &Hop<'_>, version: Version, has_trace: bool) {
+    hop.tell(headers);
+    for (name, value) in hop.client.tls.iter().flat_map(|tls| &tls.fields) {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers.insert(X_REQUEST_ID, hop.asker.id.clone());
+    if has_trace {
+        trace::check(headers);
+    } else if hop.forwarding.traceparent {
+        trace::begin(headers, &hop.client.shard.request_ids);
+    }
+    if hop.forwarding.via {
+        headers.append(VIA, via(version));
+    }
+}
+
+/// As many fields as `to_upstream` sets at the most, unless it is asked for more.
 const SET: usize = 11;
 
 /// What one look at the names of a message's fields tells.
@@ -82,62 +93,76 @@ struct Found {
     goes: Vec<HeaderName>,
     cookie: bool,
     te: bool,
+    traceparent: bool,
     transfer_encoding: bool,
 }
 
 impl Found {
-    fn in_request(headers: &HeaderMap) -> Self {
+    /// What a trusted proxy may set stays where one did.
+    fn in_request(headers: &HeaderMap, trusted: bool) -> Self {
         let mut found = Self::default();
         for name in headers.keys() {
-            if is_hop_by_hop(name) {
+            if is_hop_by_hop(name.as_str()) {
                 found.te |= *name == TE;
                 found.transfer_encoding |= *name == TRANSFER_ENCODING;
                 found.goes.push(name.clone());
-            } else if is_ours(name) {
-                found.goes.push(name.clone());
+            } else if is_ours(name.as_str()) {
+                if !(trusted && is_kept_from_trusted(name.as_str())) {
+                    found.goes.push(name.clone());
+                }
             } else {
                 found.cookie |= *name == COOKIE;
+                found.traceparent |= *name == TRACEPARENT;
             }
         }
         found
     }
 
-    fn in_response(headers: &HeaderMap) -> Self {
-        let goes: Vec<_> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    fn in_response(headers: &HeaderMap, hide_server: bool) -> Self {
+        let goes = |name: &HeaderName| {
+            is_hop_by_hop(name.as_str()) || (hide_server && tells_the_server(name))
+        };
+        let goes: Vec<_> = headers.keys().filter(|name| goes(name)).cloned().collect();
         let transfer_encoding = goes.contains(&TRANSFER_ENCODING);
         Self { goes, transfer_encoding, ..Self::default() }
     }
 }
 
-fn set_client(headers: &mut HeaderMap, client: &Client) {
-    headers.insert(X_FORWARDED_FOR, client.forwarded_for.clone());
-    let Some(tls) = &client.tls else {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-        return;
-    };
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    for (name, value) in &tls.fields {
-        headers.insert(name.clone(), value.clone());
-    }
-}
-
 /// Makes an upstream's response one that may go to a client.
-pub(super) fn to_client<B>(response: &mut Response<B>, client: &Client, snapshot: &Snapshot) {
+pub(super) fn to_client<B>(
+    response: &mut Response<B>,
+    client: &Client,
+    snapshot: &Snapshot,
+    rules: Vec<Change>,
+) {
+    let forwarding = &snapshot.config.forwarding;
+    let version = response.version();
     let headers = response.headers_mut();
-    let found = Found::in_response(headers);
+    let found = Found::in_response(headers, forwarding.hide_server);
     if found.transfer_encoding {
         // The body was decoded by its chunks; a length beside them is a lie (RFC 9112 6.3).
         headers.remove(CONTENT_LENGTH);
     }
     remove(headers, found.goes);
+    for change in rules {
+        change.apply(headers);
+    }
     set_hsts(headers, client, snapshot);
+    if forwarding.via {
+        headers.append(VIA, via(version));
+    }
     *response.version_mut() = Version::HTTP_11;
 }
 
 /// Removes what a server said of its own connection.
 pub(super) fn end_of_connection(headers: &mut HeaderMap) {
-    let found = Found::in_response(headers);
+    let found = Found::in_response(headers, false);
     remove(headers, found.goes);
+}
+
+/// Fields that say which software made a response.
+fn tells_the_server(name: &HeaderName) -> bool {
+    *name == SERVER || name.as_str() == "x-powered-by"
 }
 
 /// HSTS goes out over TLS only (RFC 6797 7.2); an upstream's own policy stands.
@@ -175,12 +200,14 @@ fn remove(headers: &mut HeaderMap, mut goes: Vec<HeaderName>) {
     }
 }
 
-/// What a message needs to stay itself is never a connection's own business, whatever it says.
+/// What a message needs to stay itself is never a connection's own business, whatever it says,
+/// nor is what a trusted proxy set for us.
 fn may_be_nominated(name: &HeaderName) -> bool {
-    !matches!(
-        name.as_str(),
-        "host" | "content-length" | "content-type" | "authorization" | "cookie"
-    )
+    !is_ours(name.as_str())
+        && !matches!(
+            name.as_str(),
+            "host" | "content-length" | "content-type" | "authorization" | "cookie"
+        )
 }
 
 pub(super) fn tokens<'a>(
@@ -189,47 +216,6 @@ pub(super) fn tokens<'a>(
 ) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
-}
-
-/// Fields of one connection (RFC 9110 7.6.1), and `Expect`, which is answered here.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "expect"
-            | "http2-settings"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-    )
-}
-
-/// Fields that only we may set. Servers that turn `-` into `_` (CGI, WSGI) cannot tell
-/// `X_Forwarded_For` from `X-Forwarded-For`, so both spellings are ours.
-fn is_ours(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let Some(first @ (b'x' | b'f' | b'c')) = name.as_bytes().first() else {
-        return false;
-    };
-    let same = |ours: &str| spelled_alike(name, ours);
-    let starts =
-        |ours: &str| name.get(..ours.len()).is_some_and(|start| spelled_alike(start, ours));
-    match first {
-        b'x' => {
-            starts("x-forwarded-") || starts("x-tls-") || same("x-request-id") || same("x-real-ip")
-        }
-        b'f' => same("forwarded"),
-        _ => same("client-cert") || same("client-cert-chain"),
-    }
-}
-
-fn spelled_alike(name: &str, ours: &str) -> bool {
-    let dashed = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
-    name.len() == ours.len() && dashed.eq(ours.bytes())
 }
 
 /// HTTP/2 may split a cookie over fields; HTTP/1.1 may not (RFC 9113 8.2.3).
@@ -252,7 +238,7 @@ mod tests {
         header::{HeaderName, HeaderValue},
     };
 
-    use super::{Found, check_transfer_coding, is_ours, join_cookies, remove};
+    use super::{Found, check_transfer_coding, join_cookies, remove};
 
     fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let field = |(name, value): &(&'static str, &'static str)| {
@@ -278,33 +264,9 @@ mod tests {
             ("http2-settings", "AA"),
             ("accept", "*/*"),
         ]);
-        let found = Found::in_request(&headers);
+        let found = Found::in_request(&headers, false);
         remove(&mut headers, found.goes);
         assert_eq!(names(&headers), ["accept", "cookie", "host"]);
-    }
-
-    #[test]
-    fn what_only_we_may_set_goes_in_every_spelling() {
-        let ours = [
-            "x-forwarded-for",
-            "x_forwarded_for",
-            "x-forwarded_proto",
-            "x-forwarded-anything",
-            "x-tls-version",
-            "x_tls_ja4",
-            "x-request-id",
-            "x_request_id",
-            "x-real-ip",
-            "forwarded",
-            "client-cert",
-            "client_cert_chain",
-        ];
-        for name in ours {
-            assert!(is_ours(&HeaderName::from_static(name)), "{name}");
-        }
-        for name in ["x-forward", "x-api-key", "from", "content-type", "x-tl", "forwarded-for"] {
-            assert!(!is_ours(&HeaderName::from_static(name)), "{name}");
-        }
     }
 
     #[test]

@@ -4,19 +4,26 @@
 //! [`service`], which reads top-down as the life of a request.
 
 mod access;
+mod asker;
 mod authority;
 mod body;
+mod chain;
 mod client;
 mod error;
+mod forwarding;
 mod grpc;
 mod headers;
 pub(crate) mod http1;
 pub(crate) mod http2;
 mod redirect;
 pub(crate) mod respond;
+mod rules;
 mod service;
+mod trace;
 mod upgrade;
 mod watch;
+
+use asker::Asker;
 
 pub(crate) use body::Body;
 pub(crate) use client::{Client, PARK_AFTER, TlsFacts};

@@ -10,12 +10,20 @@ use hyper::{
     Request, Response, StatusCode,
     body::{Body as HttpBody, Incoming},
     header::{CONTENT_TYPE, EXPECT, HeaderValue, LOCATION, RETRY_AFTER},
+    http::request,
     service::Service,
 };
 
 use super::{
-    Body, Client, RequestError, Tunnel, access::Exchange, authority::Authority, body::Content,
-    grpc, headers, redirect, respond, upgrade::Asked,
+    Asker, Body, Client, RequestError, Tunnel,
+    access::Exchange,
+    asker::X_REQUEST_ID,
+    authority::Authority,
+    body::Content,
+    forwarding::Hop,
+    grpc, headers, redirect, respond,
+    rules::{self, Change},
+    upgrade::Asked,
 };
 use crate::{
     config::PlainAction,
@@ -46,16 +54,19 @@ impl Service<Request<Incoming>> for Requests {
 fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     let view = client.shard.view();
     let mut exchange = Exchange::begin(&client, &view, &request);
-    let id = client.shard.request_ids.next();
     let grpc = grpc::content_type(&request);
-    let next = decide(&client, &view, &mut exchange, &id, request);
+    let asker = Asker::of(&client, &view, request.headers());
+    let next = decide(&client, &view, &mut exchange, &asker, request);
+    let id = asker.id;
     Box::pin(async move {
         let answered = match next {
             Ok(Next::Answer(response)) => Ok(response),
-            Ok(Next::Forward(pool, request)) => forward(&client, &view, &pool, request).await,
+            Ok(Next::Forward(pool, request, rules)) => {
+                forward(&client, &view, &pool, request, rules).await
+            }
             // Boxed: most requests reserve no room for this.
-            Ok(Next::Upgrade(pool, request, asked)) => {
-                match Box::pin(upgrade(&client, &view, &pool, request, &asked)).await {
+            Ok(Next::Upgrade(pool, request, asked, rules)) => {
+                match Box::pin(upgrade(&client, &view, &pool, request, &asked, rules)).await {
                     Ok(Upgraded::Tunnel(response, tunnel)) => {
                         exchange.answered(response.status());
                         begin(&client, asked, Tunnel::new(tunnel, exchange));
@@ -76,19 +87,20 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
 /// What a request's head leads to.
 enum Next {
     Answer(Response<Content>),
-    Forward(Rc<Pool>, Request<RequestBody>),
-    Upgrade(Rc<Pool>, Request<RequestBody>, Asked),
+    /// With what the response will be changed by.
+    Forward(Rc<Pool>, Request<RequestBody>, Vec<Change>),
+    Upgrade(Rc<Pool>, Request<RequestBody>, Asked, Vec<Change>),
 }
 
 fn decide(
     client: &Client,
     view: &View,
     exchange: &mut Exchange,
-    id: &HeaderValue,
+    asker: &Asker,
     mut request: Request<Incoming>,
 ) -> Result<Next, RequestError> {
     let authority = Authority::of(&request);
-    exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), id);
+    exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), asker);
     let authority = authority?;
     if client.tls.is_none()
         && let Some(answer) = plain(client, view, authority.as_ref(), &request)?
@@ -100,18 +112,41 @@ fn decide(
     let asked = Asked::by(&mut request);
     let expects = headers::expects_continue(&request);
     let (mut parts, body) = request.into_parts();
-    headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
+    let forwarding = &view.snapshot.config.forwarding;
+    let hop = Hop { client, asker, authority: authority.as_ref(), forwarding };
+    headers::to_upstream(&mut parts, &hop)?;
+    let rules = rule(view, route, &hop, &mut parts);
+    exchange.traced(&parts.headers);
     if let Some(asked) = asked {
         asked.put(&mut parts);
         let request = Request::from_parts(parts, RequestBody::empty());
-        return Ok(Next::Upgrade(Rc::clone(pool), request, asked));
+        return Ok(Next::Upgrade(Rc::clone(pool), request, asked, rules));
     }
     let mut request = Request::from_parts(parts, upload(client, view, body));
     if expects {
         request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
         request = RequestBody::expected(request);
     }
-    Ok(Next::Forward(Rc::clone(pool), request))
+    Ok(Next::Forward(Rc::clone(pool), request, rules))
+}
+
+/// Carries out the route's rules for the request, and gives those for its response.
+fn rule(view: &View, route: usize, hop: &Hop<'_>, parts: &mut request::Parts) -> Vec<Change> {
+    let Some(route) = view.snapshot.config.routes.get(route) else {
+        return Vec::new();
+    };
+    let path = parts.uri.path();
+    let for_response = if route.response_headers.is_empty() {
+        Vec::new()
+    } else {
+        rules::changes(&route.response_headers, hop, path).collect()
+    };
+    if !route.request_headers.is_empty() {
+        for change in rules::changes(&route.request_headers, hop, path) {
+            change.apply(&mut parts.headers);
+        }
+    }
+    for_response
 }
 
 async fn forward(
@@ -119,9 +154,10 @@ async fn forward(
     view: &View,
     pool: &Rc<Pool>,
     request: Request<RequestBody>,
+    rules: Vec<Change>,
 ) -> Result<Response<Content>, RequestError> {
     let mut response = pool.send(request).await?;
-    headers::to_client(&mut response, client, &view.snapshot);
+    headers::to_client(&mut response, client, &view.snapshot, rules);
     Ok(response.map(Content::Upstream))
 }
 
@@ -137,14 +173,17 @@ async fn upgrade(
     pool: &Rc<Pool>,
     request: Request<RequestBody>,
     asked: &Asked,
+    rules: Vec<Change>,
 ) -> Result<Upgraded, RequestError> {
     match pool.upgrade(request).await? {
-        Switched::Agreed(mut response, tunnel) => match asked.answer(&mut response) {
-            Some(()) => Ok(Upgraded::Tunnel(response, tunnel)),
-            None => Err(UpstreamError::UnaskedUpgrade.into()),
-        },
+        Switched::Agreed(mut response, tunnel) => {
+            let agreed = asked.answer(&mut response);
+            agreed.ok_or(RequestError::from(UpstreamError::UnaskedUpgrade))?;
+            rules.into_iter().for_each(|change| change.apply(response.headers_mut()));
+            Ok(Upgraded::Tunnel(response, tunnel))
+        }
         Switched::Declined(mut response) => {
-            headers::to_client(&mut response, client, &view.snapshot);
+            headers::to_client(&mut response, client, &view.snapshot, rules);
             Ok(Upgraded::Declined(response.map(Content::Upstream)))
         }
     }
@@ -238,7 +277,7 @@ fn failed(
         None => respond::error(error),
     }
     .map(Content::Own);
-    response.headers_mut().insert(headers::X_REQUEST_ID, id);
+    response.headers_mut().insert(X_REQUEST_ID, id);
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

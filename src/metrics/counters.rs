@@ -8,6 +8,7 @@ use crate::{
     config::PlainAction,
     label::Label,
     policy::Reason,
+    proxy_protocol::ProxyHeaderResult,
     session::{Alpn, Cipher, Group, HandshakeFailure, Session},
     version::{Offered, TlsVersion},
 };
@@ -22,6 +23,7 @@ pub struct Counters {
     pub(super) handshake_failures: Table<1>,
     /// By action and credentials.
     pub(super) plain_http: Table<2>,
+    pub(super) proxy_headers: Table<1>,
     pub(super) open: [Cell; 2],
     pub(super) parked: Cell,
     pub(super) accept_failures: Cell,
@@ -47,6 +49,7 @@ impl Default for Counters {
             ]),
             handshake_failures: Table::new([HandshakeFailure::ALL.len()]),
             plain_http: Table::new([Plain::ALL.len(), Credentials::ALL.len()]),
+            proxy_headers: Table::new([ProxyHeaderResult::ALL.len()]),
             open: Default::default(),
             parked: Cell::default(),
             accept_failures: Cell::default(),
@@ -81,6 +84,11 @@ impl Counters {
     /// A request on a plain port.
     pub fn plain_http(&self, action: PlainAction) {
         self.plain_http.add([Plain::from(action).index(), Credentials::None.index()]);
+    }
+
+    /// A PROXY header, or one that did not come.
+    pub fn proxy_header(&self, result: ProxyHeaderResult) {
+        self.proxy_headers.add([result.index()]);
     }
 
     /// One more connection.

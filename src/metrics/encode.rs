@@ -27,6 +27,7 @@ use crate::{
     label::Label,
     panics,
     policy::Reason,
+    proxy_protocol::ProxyHeaderResult,
     session::{Alpn, Cipher, Group, HandshakeFailure},
     version::{Offered, TlsVersion},
 };
@@ -224,6 +225,12 @@ impl Metrics {
             ("tlsfloor_plain_http_requests", "Requests on plain ports by what they got"),
             [("action", words::<Plain>()), ("credentials", words::<Credentials>())],
             &self.tables(|worker| &worker.plain_http),
+        )?;
+        table(
+            to,
+            ("tlsfloor_proxy_headers", "PROXY protocol headers by what became of them"),
+            [("result", words::<ProxyHeaderResult>())],
+            &self.tables(|worker| &worker.proxy_headers),
         )?;
         let help = "Open client connections";
         let mut family =

@@ -55,7 +55,7 @@ fn each_problem_in_its_words() {
         ),
         (
             "[zebra]\n",
-            "t.toml:1:2 zebra: found an unknown key, expected one of drain, hsts, limits, listen, log, plain_http, routes, tls, upstreams",
+            "t.toml:1:2 zebra: found an unknown key, expected one of drain, forwarding, hsts, limits, listen, log, plain_http, routes, tls, upstreams",
         ),
         (
             "[listen]\nworkers = \"four\"\n",
@@ -73,6 +73,18 @@ fn each_problem_in_its_words() {
         (
             "[listen]\nhttps = [1]\n",
             "t.toml:2:10 listen.https[0]: found 1, expected a string in quotes",
+        ),
+        (
+            "[listen]\nproxy_protocol_from = [\"10.0.0.0/8\", \"10.1.0.0/8\"]\n",
+            "t.toml:2:38 listen.proxy_protocol_from[1]: found \"10.1.0.0/8\", expected \"10.0.0.0/8\", or one address",
+        ),
+        (
+            "[listen]\nproxy_protocol_from = [\"lb.internal\"]\n",
+            "t.toml:2:24 listen.proxy_protocol_from[0]: found \"lb.internal\", expected a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"",
+        ),
+        (
+            "[forwarding]\nstyle = \"rfc7239\"\n",
+            "t.toml:2:9 forwarding.style: found \"rfc7239\", expected one of \"x-forwarded\", \"forwarded\", \"both\"",
         ),
         ("[log]\nformat = \"jsn\"\n", "t.toml:2:10 log.format: found \"jsn\", expected \"json\"?"),
         (
@@ -248,6 +260,12 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("", true),
         ("[listen]\nworkers = 4\nhttp = []\nadmin = \"[::1]:9901\"\n", true),
         ("[listen]\nworkers = 1.5\n", false),
+        ("[listen]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[forwarding]\nstyle = \"both\"\n", true),
+        ("[forwarding]\nstyle = \"none\"\n", false),
+        ("[forwarding]\nvia = true\ntraceparent = true\nhide_server = true\n", true),
+        ("[forwarding]\nvia = \"tlsfloor\"\n", false),
+        ("[listen]\nproxy_protocol_from = [\"10.0.0.0/8\", \"::1\"]\n", true),
+        ("[listen]\nproxy_protocol_from = [\"lb\"]\n", false),
         ("[listen]\nhttps = \"127.0.0.1:1\"\n", false),
         ("[listen]\nhttps = [\"localhost:1\"]\n", false),
         ("[log]\naccess = true\nformat = \"text\"\n", true),
@@ -266,6 +284,18 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("[[routes]]\nhost = \"*.a.com\"\npath = \"/v1/\"\nupstream = \"orders\"\n", true),
         ("[[routes]]\npath = \"v1\"\nupstream = \"orders\"\n", false),
         ("[[routes]]\nhost = \"a\"\n", false),
+        (
+            "[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = { X-A = \"{sni}\" }, remove = [\"X-B\"] }\n",
+            true,
+        ),
+        (
+            "[[routes]]\nupstream = \"orders\"\n[routes.response_headers.append]\nX-A = \"a\"\n",
+            true,
+        ),
+        ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = { X-A = 1 } }\n", false),
+        ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = { X-A = \"\" } }\n", false),
+        ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = [\"X-A\"] }\n", false),
+        ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { sets = {} }\n", false),
         ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.3\"\n", true),
         ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.1\"\n", false),
         ("[[tls.hosts]]\nminimum = \"1.3\"\n", false),
@@ -286,7 +316,11 @@ fn the_schema_closes_every_table_and_knows_no_null() {
     fn walk(schema: &serde_json::Value, path: &str) {
         assert_ne!(schema["type"], "null", "{path}");
         assert!(!schema["type"].is_array(), "{path}: {}", schema["type"]);
-        if schema["type"] == "object" {
+        if schema["additionalProperties"].is_object() {
+            // A table of any names: all its values have one shape.
+            assert!(schema["properties"].is_null(), "{path}");
+            walk(&schema["additionalProperties"], &format!("{path}.*"));
+        } else if schema["type"] == "object" {
             assert_eq!(schema["additionalProperties"], false, "{path}");
             for (name, property) in schema["properties"].as_object().unwrap() {
                 assert!(property["description"].is_string(), "{path}.{name} is not described");
@@ -298,4 +332,93 @@ fn the_schema_closes_every_table_and_knows_no_null() {
         }
     }
     walk(&config::schema(), "");
+}
+
+/// The problems of one rule of a route that stands on line 9.
+fn rule(rule: &str) -> String {
+    match with(&format!("[[routes]]\nupstream = \"orders\"\n{rule}\n")) {
+        Ok(_) => panic!("{rule} has none"),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+#[test]
+fn each_problem_of_header_rules() {
+    let own =
+        "expected a field that frames no message and that tlsfloor does not answer for itself";
+    let cases = [
+        (
+            "request_headers.sett.X-A = \"a\"",
+            "9:17 routes[0].request_headers.sett: found an unknown key, did you mean \"set\"?",
+        ),
+        (
+            "request_headers.set.X-A = 1",
+            "9:27 routes[0].request_headers.set.X-A: found 1, expected a string in quotes",
+        ),
+        (
+            "request_headers.set.\"X A\" = \"a\"",
+            "9:21 routes[0].request_headers.set.X A: found \"X A\", expected the name of a header field",
+        ),
+        (
+            "request_headers.set.X-A = \"{client_adress}\"",
+            "9:27 routes[0].request_headers.set.X-A: found \"{client_adress}\", expected {client_address} for {client_adress}?",
+        ),
+        (
+            "request_headers.set.X-A = \"{what}\"",
+            "9:27 routes[0].request_headers.set.X-A: found \"{what}\", expected a variable of {client_address}, {client_port}, {tls_version}, {tls_cipher}, {sni}, {ja4}, {request_id}, {host}, {path}",
+        ),
+        (
+            "request_headers.append.X-A = \"{sni\"",
+            "9:30 routes[0].request_headers.append.X-A: found \"{sni\", expected a variable in braces; a brace itself is written {{ or }}",
+        ),
+        (
+            "response_headers.set.X-A = \" a\"",
+            "9:28 routes[0].response_headers.set.X-A: found \" a\", expected a text in ASCII without spaces around it; remove takes a field away",
+        ),
+        (
+            "response_headers.set = { x-a = \"1\", X-A = \"1\" }",
+            "9:26 routes[0].response_headers.set.x-a: found \"x-a\", expected each field once; case makes no difference",
+        ),
+        (
+            "response_headers.remove = [\"X-A\", \"Transfer-Encoding\"]",
+            &format!(
+                "9:35 routes[0].response_headers.remove[1]: found \"Transfer-Encoding\", {own}"
+            ),
+        ),
+        (
+            "request_headers.set.X_Forwarded_For = \"a\"",
+            &format!(
+                "9:21 routes[0].request_headers.set.X_Forwarded_For: found \"X_Forwarded_For\", {own}"
+            ),
+        ),
+        (
+            "request_headers.set.Host = \"{path}\"",
+            "9:28 routes[0].request_headers.set.Host: found \"{path}\", expected a host, which may have {host} and {sni} in it",
+        ),
+        (
+            "request_headers.append.Host = \"a\"",
+            "9:24 routes[0].request_headers.append.Host: found \"Host\", expected another field: Host can be set for requests, and no more",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(rule(text), format!("t.toml:{expected}"), "{text}");
+    }
+    for host in ["a@b", "a b", "a/b", "a:", "a:x", "a:+1", "{host}/x", "{host}{path}"] {
+        let said = rule(&format!("request_headers.set.Host = \"{host}\""));
+        assert!(said.contains("expected a host, which may have"), "{said}");
+    }
+    for host in ["orders.internal", "a:8080", "[::1]:80", "{host}", "{sni}:8443", "v1.{host}"] {
+        with(&format!(
+            "[[routes]]\nupstream = \"orders\"\nrequest_headers.set.Host = \"{host}\"\n"
+        ))
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    }
+}
+
+#[test]
+fn header_rules_are_shown_as_written() {
+    let text = "[[routes]]\nupstream = \"orders\"\nrequest_headers.set.X-A = \"{sni} {{}}\"\n";
+    let shown = serde_json::to_value(with(text).unwrap()).unwrap();
+    let expected = serde_json::json!({"remove": [], "set": {"x-a": "{sni} {{}}"}, "append": {}});
+    assert_eq!(shown["routes"][0]["request_headers"], expected);
 }

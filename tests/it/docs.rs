@@ -17,7 +17,8 @@ fn keys(schema: &Value, path: &str, found: &mut Vec<String>) {
     let schema = if items["type"] == "object" { items } else { schema };
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        let is_table = property["type"] == "object" || property["items"]["type"] == "object";
+        let has_keys = |shape: &Value| shape["properties"].is_object();
+        let is_table = has_keys(property) || has_keys(&property["items"]);
         if is_table {
             keys(property, &path, found);
         } else {

@@ -32,12 +32,16 @@ mod expect;
 mod floor;
 /// To the upstream and back.
 mod forward;
+/// Who asks, as upstreams are told.
+mod forwarding;
 /// Header fields and request lines.
 mod headers;
 /// Slow, silent and greedy clients.
 mod limits;
 /// What API servers may speak.
 mod protocols;
+/// PROXY protocol in.
+mod proxy_protocol;
 /// The plain port.
 mod redirect;
 /// Requests that are sent once more, and those that wait.

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::value::{self, wrong};
+use super::{
+    header_rules::header_rules,
+    value::{self, wrong},
+};
 use crate::{
     config::{
-        Hsts, PlainAction, PlainHttp, Route, Upstream,
+        HeaderRules, Hsts, PlainAction, PlainHttp, Route, Upstream,
         document::{Document, nearest},
         raw,
         raw::Text,
     },
+    fields::Side,
     host::HostPattern,
 };
 
@@ -90,7 +94,14 @@ fn everything(upstreams: &[Upstream], document: &mut Document<'_>) -> Vec<Route>
         [_] => {
             let place = document.place(0..0, "routes");
             let path = "/".to_owned();
-            return vec![Route { host: HostPattern::Any, path, upstream: 0, place }];
+            return vec![Route {
+                host: HostPattern::Any,
+                path,
+                upstream: 0,
+                request_headers: HeaderRules::default(),
+                response_headers: HeaderRules::default(),
+                place,
+            }];
         }
         [..] => {
             let what = "[[routes]], because there is more than one upstream";
@@ -118,11 +129,16 @@ fn route(
     });
     let path = raw.path.map(|text| path(&text, &format!("{key}.path"), document));
     let upstream = upstream(raw.upstream, span.clone(), key, upstreams, document);
+    let mut rules = |raw, side, name| header_rules(raw, side, &format!("{key}.{name}"), document);
+    let request_headers = rules(raw.request_headers, Side::Request, "request_headers");
+    let response_headers = rules(raw.response_headers, Side::Response, "response_headers");
     let place = document.place(span, key);
     Some(Route {
         host: host?,
         path: path.unwrap_or_else(|| "/".into()),
         upstream: upstream?,
+        request_headers,
+        response_headers,
         place,
     })
 }

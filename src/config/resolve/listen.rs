@@ -5,7 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use toml::Spanned;
 
 use super::value::{self, wrong};
-use crate::config::{Listen, document::Document, raw, raw::Text};
+use crate::{
+    config::{Listen, document::Document, raw, raw::Text},
+    network::{Network, NetworkError},
+};
 
 const EXPECTED: &str = "an address such as \"0.0.0.0:8443\" or \"[::]:8443\"";
 
@@ -17,11 +20,21 @@ pub(super) fn listen(raw: Option<Spanned<raw::Listen>>, document: &mut Document<
     let https = addresses(raw.https, "listen.https", any(8443), &mut taken, document);
     let http = addresses(raw.http, "listen.http", any(8080), &mut taken, document);
     let admin = raw.admin.and_then(|text| address(&text, "listen.admin", &mut taken, document));
+    let proxy_protocol_from =
+        networks(raw.proxy_protocol_from, "listen.proxy_protocol_from", document);
+    let trusted_proxies = networks(raw.trusted_proxies, "listen.trusted_proxies", document);
     let workers = value::number(document, raw.workers.as_ref(), "listen.workers", 0, 0..=1024);
     if https.is_empty() {
         value::missing(document, span, "listen.https", "at least one address");
     }
-    Listen { https, http, admin: admin.unwrap_or(local), workers }
+    Listen {
+        https,
+        http,
+        admin: admin.unwrap_or(local),
+        proxy_protocol_from,
+        trusted_proxies,
+        workers,
+    }
 }
 
 fn addresses(
@@ -59,4 +72,22 @@ fn address(
     }
     taken.push(address);
     Some(address)
+}
+
+fn networks(list: Option<Vec<Text>>, key: &str, document: &mut Document<'_>) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for (index, text) in list.unwrap_or_default().iter().enumerate() {
+        let key = format!("{key}[{index}]");
+        match Network::parse(text.get_ref()) {
+            Ok(network) => networks.push(network),
+            Err(NetworkError::HostBits(meant)) => {
+                wrong(document, text, &key, &format!("\"{meant}\", or one address"));
+            }
+            Err(NetworkError::Malformed) => {
+                let expected = "a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
+                wrong(document, text, &key, expected);
+            }
+        }
+    }
+    networks
 }

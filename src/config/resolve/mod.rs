@@ -3,6 +3,8 @@
 //! Called by `config::parse`. Nothing stops at the first problem: each is reported to the
 //! document, and a default stands in for the value until all are known.
 
+mod forwarding;
+mod header_rules;
 mod http;
 mod limits;
 mod listen;
@@ -16,11 +18,23 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let listen = listen::listen(raw.listen, document);
     let tls = tls::tls(raw.tls, document);
     let plain_http = http::plain_http(raw.plain_http, document);
+    let forwarding = forwarding::forwarding(raw.forwarding, document);
     let hsts = http::hsts(raw.hsts, document);
     let upstreams = upstream::resolve::upstreams(raw.upstreams, document);
     let routes = http::routes(raw.routes, &upstreams, document);
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
     let limits = limits::limits(raw.limits, document);
-    Some(Config { listen, tls, plain_http, hsts, upstreams, routes, log, drain, limits })
+    Some(Config {
+        listen,
+        tls,
+        plain_http,
+        forwarding,
+        hsts,
+        upstreams,
+        routes,
+        log,
+        drain,
+        limits,
+    })
 }
