@@ -28,7 +28,7 @@
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
 //! hello          peek, parse, JA4, alerts
-//! drain host io label panics request_id session signals sockets timer version wire   ground
+//! chance drain host io label panics request_id session signals sockets timer version wire   ground
 //! ```
 //!
 //! # What is decided
@@ -47,6 +47,7 @@
 
 pub mod admin;
 pub mod app;
+mod chance;
 pub mod cli;
 mod closing;
 pub mod config;

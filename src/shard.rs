@@ -13,6 +13,7 @@ use std::{
 };
 
 use crate::{
+    chance::Chance,
     config::Limits,
     metrics::{Counters, ListenerKind},
     refusals::RefusalLog,
@@ -33,6 +34,8 @@ pub(crate) struct Shard {
     pub timers: Timers,
     /// Names for requests.
     pub request_ids: RequestIds,
+    /// Choices among upstreams.
+    pub chance: Chance,
     /// Which refusals are logged; the one thing that all workers share, off the request path.
     pub refusals: Arc<RefusalLog>,
     view: RefCell<Rc<View>>,
@@ -147,6 +150,7 @@ impl Shard {
             counters,
             timers,
             request_ids: RequestIds::default(),
+            chance: Chance::default(),
             refusals,
             view: RefCell::new(Rc::new(view)),
             draining: Cell::new(false),

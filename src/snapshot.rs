@@ -55,11 +55,11 @@ impl Snapshot {
         let (sites, mut warnings) = tls::build(&config.tls, now()).map_err(Problems)?;
         warnings.extend(uncovered(&config.routes, &sites));
         metrics.certificates(sites.expiries());
-        let label = |route: &Route| format!("{}{}", route.host, route.path);
+        let labels = labels(&config.routes);
         let snapshot = Self {
             generation,
             router: Router::new(&config.routes),
-            routes: config.routes.iter().map(|route| metrics.route(&label(route))).collect(),
+            routes: labels.iter().map(|label| metrics.route(label)).collect(),
             no_route: metrics.route("none"),
             upstreams: config.upstreams.iter().map(|up| metrics.upstream(&up.name)).collect(),
             hsts: hsts(&config.hsts),
@@ -68,6 +68,19 @@ impl Snapshot {
         };
         Ok((snapshot, warnings))
     }
+}
+
+/// What each route is counted under; what would be the same twice gets a number, because header
+/// conditions show no values.
+fn labels(routes: &[Route]) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for route in routes {
+        let label = route.label();
+        let numbered = (2..).map(|number: u32| format!("{label} #{number}"));
+        let mut candidates = [label.clone()].into_iter().chain(numbered);
+        labels.extend(candidates.find(|candidate| !labels.contains(candidate)));
+    }
+    labels
 }
 
 /// Routes whose host no certificate has: their clients would refuse ours.

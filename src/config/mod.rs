@@ -6,7 +6,10 @@
 mod document;
 mod error;
 mod raw;
+mod raw_routes;
+mod redirect_target;
 mod resolve;
+mod routes;
 mod shape;
 mod types;
 mod units;
@@ -17,9 +20,13 @@ use std::{
 };
 
 pub use error::{Place, Problem, Problems};
+pub use redirect_target::{Given, RedirectTarget};
+pub use routes::{
+    Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
+};
 pub use types::{
     CertificateSource, Config, Drain, Hsts, Limits, Listen, Log, LogFormat, PlainAction, PlainHttp,
-    Route, Server, Tls, TlsHost, Upstream,
+    Server, Tls, TlsHost, Upstream,
 };
 
 /// Why there is no configuration.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::shape;
+use super::{raw_routes, shape};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -33,9 +33,9 @@ pub(super) struct Config {
     /// The API servers.
     #[schemars(with = "Vec<Upstream>")]
     pub upstreams: Vec<Spanned<Upstream>>,
-    /// Which requests go to which upstream.
-    #[schemars(with = "Vec<Route>")]
-    pub routes: Vec<Spanned<Route>>,
+    /// Which requests get what.
+    #[schemars(with = "Vec<raw_routes::Route>")]
+    pub routes: Vec<Spanned<raw_routes::Route>>,
     /// What is logged, and how.
     #[schemars(with = "Log")]
     pub log: Option<Spanned<Log>>,
@@ -152,23 +152,6 @@ pub(super) struct Upstream {
     /// http://HOST:PORT each.
     #[schemars(with = "Vec<shape::ServerUrl>")]
     pub servers: Option<Vec<Text>>,
-}
-
-/// Which requests go to which upstream.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Route {
-    /// A name, *.example.com, or * for all.
-    #[schemars(with = "shape::HostName")]
-    #[serde(default)]
-    pub host: Option<Text>,
-    /// A path prefix; the longest that matches wins.
-    #[schemars(with = "shape::PathPrefix")]
-    #[serde(default)]
-    pub path: Option<Text>,
-    /// The upstream's name.
-    #[schemars(with = "shape::Name")]
-    pub upstream: Option<Text>,
 }
 
 /// What is logged, and how.

@@ -53,6 +53,10 @@ shapes! {
     HostName = { "type": "string", "minLength": 1, "maxLength": 255 };
     /// Begins with a slash.
     PathPrefix = { "type": "string", "pattern": "^/" };
+    /// In capitals.
+    Method = { "type": "string", "pattern": "^[^a-z\\s]+$" };
+    /// A field's name.
+    FieldName = { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" };
     /// `http://HOST:PORT`
     ServerUrl = { "type": "string", "pattern": "^http://[^/?#@]+/?$" };
     /// The versions that there are.
@@ -63,6 +67,10 @@ shapes! {
     Format = { "type": "string", "enum": ["json", "text"] };
     /// Redirects that may stay.
     RedirectStatus = { "type": "integer", "enum": [301, 302, 307, 308] };
+    /// Statuses of final answers.
+    AnswerStatus = { "type": "integer", "minimum": 200, "maximum": 599 };
+    /// A share of a split.
+    Weight = { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     /// A TCP port.
     Port = { "type": "integer", "minimum": 1, "maximum": 65535 };
     /// Threads.

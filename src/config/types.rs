@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::Place;
+use super::{Place, Route};
 use crate::{
     host::{Host, HostPattern},
     version::TlsVersion,
@@ -157,20 +157,6 @@ pub struct Server {
     pub host: Host,
     /// 80 where the URL has none.
     pub port: u16,
-}
-
-/// `[[routes]]`
-#[derive(Clone, Debug, Serialize)]
-pub struct Route {
-    /// `*` where absent.
-    pub host: HostPattern,
-    /// A path prefix that begins with `/`; `/` where absent.
-    pub path: String,
-    /// Index into `Config::upstreams`.
-    pub upstream: usize,
-    /// Where the route stands, for problems found later.
-    #[serde(skip)]
-    pub place: Place,
 }
 
 /// `[log]`

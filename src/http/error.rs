@@ -28,6 +28,9 @@ pub(crate) enum RequestError {
     /// No tunnel is offered.
     #[error("CONNECT is not served here")]
     Connect,
+    /// `rewrite_prefix` with dot segments.
+    #[error("the request's path leads out of the prefix that it is routed by")]
+    PathClimbs,
     /// RFC 9112 6.1
     #[error("the request uses a transfer coding other than chunked")]
     TransferCoding,
@@ -54,7 +57,8 @@ impl RequestError {
             | Self::HostTwice
             | Self::HostInvalid
             | Self::HostDiffers
-            | Self::TargetInvalid => StatusCode::BAD_REQUEST,
+            | Self::TargetInvalid
+            | Self::PathClimbs => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -72,6 +76,7 @@ impl RequestError {
             | Self::HostInvalid
             | Self::HostDiffers
             | Self::TargetInvalid
+            | Self::PathClimbs
             | Self::TransferCoding => "http_request_error",
             Self::Connect | Self::PlainHttp => "http_request_denied",
             Self::NoRoute => "destination_not_found",

@@ -11,8 +11,11 @@ mod error;
 mod headers;
 pub(crate) mod http1;
 pub(crate) mod http2;
+mod own;
+mod path;
 mod redirect;
 pub(crate) mod respond;
+mod routing;
 mod service;
 mod watch;
 

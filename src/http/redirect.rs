@@ -5,6 +5,7 @@
 
 use hyper::http::uri::PathAndQuery;
 
+use super::path::climbs;
 use crate::config::{PlainAction, PlainHttp};
 
 /// What `config` says to do with a plain request for `path`.
@@ -25,13 +26,6 @@ pub(super) fn target(config: &PlainHttp, host: &str, path: Option<&PathAndQuery>
         443 => format!("https://{host}{path}"),
         port => format!("https://{host}:{port}{path}"),
     }
-}
-
-/// Whether an upstream could read the path as one above the prefix: dot segments, also encoded.
-fn climbs(path: &str) -> bool {
-    let path = path.to_ascii_lowercase().replace("%2e", ".");
-    let mut segments = path.split(['/', '\\']).flat_map(|part| part.split("%2f"));
-    segments.any(|segment| segment == ".." || segment.starts_with("..;")) || path.contains("%5c")
 }
 
 #[cfg(test)]

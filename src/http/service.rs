@@ -5,17 +5,20 @@
 
 use std::{convert::Infallible, pin::Pin, rc::Rc};
 
-use bytes::Bytes;
 use hyper::{
-    Request, Response, StatusCode,
+    Method, Request, Response, StatusCode,
     body::{Body as HttpBody, Incoming},
-    header::{CONTENT_TYPE, HeaderValue, LOCATION},
+    header::{CONTENT_LENGTH, HeaderValue},
     service::Service,
 };
 
 use super::{
-    Body, Client, RequestError, access::Exchange, authority::Authority, body::Content, headers,
-    redirect, respond,
+    Body, Client, RequestError,
+    access::Exchange,
+    authority::Authority,
+    body::Content,
+    headers, own, path, redirect, respond,
+    routing::{self, Taken, Way},
 };
 use crate::{
     config::PlainAction,
@@ -47,14 +50,18 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     let view = client.shard.view();
     let mut exchange = Exchange::begin(&client, &view, &request);
     let id = client.shard.request_ids.next();
+    let head = request.method() == Method::HEAD;
     let next = decide(&client, &view, &mut exchange, &id, request);
     Box::pin(async move {
         let answered = match next {
-            Ok(Next::Answer(response)) => Ok(response),
+            Ok(Next::Answer(response)) => Ok(ours(&client, &view, response, head, &id)),
             Ok(Next::Forward(pool, request)) => forward(&client, &view, &pool, request).await,
             Err(error) => Err(error),
         };
-        let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id));
+        let response = answered.unwrap_or_else(|error| {
+            let response = failed(&client, &error);
+            ours(&client, &view, response, head, &id)
+        });
         exchange.answered(response.status());
         Ok(response.map(|content| Body::new(content, exchange)))
     })
@@ -81,9 +88,23 @@ fn decide(
     {
         return Ok(Next::Answer(answer));
     }
-    let (route, pool) = find(client, view, authority.as_ref(), &request)?;
-    exchange.takes(route);
+    let Taken { index, route, way } = routing::take(client, view, authority.as_ref(), &request)?;
+    exchange.takes(index);
+    let matched = route.path.as_str().len();
+    let (upstream, pool) = match way {
+        Way::Upstream(upstream, pool) => (upstream, pool),
+        Way::Respond(respond) => return Ok(Next::Answer(own::respond(respond))),
+        Way::Redirect(redirect) => {
+            let answer = own::redirect(redirect, client, authority.as_ref(), &request, matched);
+            return answer.map(Next::Answer);
+        }
+    };
+    exchange.goes_to(upstream);
     let (mut parts, body) = request.into_parts();
+    if let Some(prefix) = &route.rewrite_prefix {
+        let rewritten = path::rewrite(&parts.uri, matched, prefix);
+        parts.uri = rewritten.ok_or(RequestError::PathClimbs)?;
+    }
     headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
     let body = upload(client, view, body);
     Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body)))
@@ -117,37 +138,11 @@ fn plain<B>(
             let authority = authority.ok_or(RequestError::HostMissing)?;
             let path = request.uri().path_and_query();
             let target = redirect::target(config, authority.host(), path);
-            moved(config.status, &target).map(Some)
+            let status =
+                StatusCode::from_u16(config.status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
+            own::moved(status, &target, "This API is served over HTTPS only").map(Some)
         }
     }
-}
-
-fn moved(status: u16, target: &str) -> Result<Response<Content>, RequestError> {
-    let location = HeaderValue::try_from(target);
-    let location = location.map_err(|_invalid| RequestError::TargetInvalid)?;
-    let text = format!("This API is served over HTTPS only: {target}\n");
-    let mut response = Response::new(Content::Own(Bytes::from(text)));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
-    let headers = response.headers_mut();
-    headers.insert(LOCATION, location);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    Ok(response)
-}
-
-fn find<'a, B>(
-    client: &Client,
-    view: &'a View,
-    authority: Option<&Authority>,
-    request: &Request<B>,
-) -> Result<(usize, &'a Rc<Pool>), RequestError> {
-    let sni = client.tls.as_ref().and_then(|tls| tls.sni.as_ref());
-    let host = authority.map_or_else(|| sni.map_or("", |sni| sni.as_str()), Authority::host);
-    let snapshot = &view.snapshot;
-    let route = snapshot.router.find(host, request.uri().path());
-    let route = route.ok_or(RequestError::NoRoute)?;
-    let upstream = snapshot.config.routes.get(route).map(|route| route.upstream);
-    let pool = upstream.and_then(|upstream| view.pools.get(upstream));
-    Ok((route, pool.ok_or(RequestError::NoRoute)?))
 }
 
 fn upload(client: &Client, view: &View, body: Incoming) -> RequestBody {
@@ -158,12 +153,7 @@ fn upload(client: &Client, view: &View, body: Incoming) -> RequestBody {
     }
 }
 
-fn failed(
-    client: &Client,
-    view: &View,
-    error: &RequestError,
-    id: HeaderValue,
-) -> Response<Content> {
+fn failed(client: &Client, error: &RequestError) -> Response<Content> {
     tracing::debug!(
         client = %client.address.ip,
         status = error.status().as_u16(),
@@ -171,8 +161,23 @@ fn failed(
         %error,
         "answered by the proxy",
     );
-    let mut response = respond::error(error).map(Content::Own);
-    response.headers_mut().insert(headers::X_REQUEST_ID, id);
-    headers::set_hsts(response.headers_mut(), client, &view.snapshot);
+    respond::error(error).map(Content::Own)
+}
+
+/// What every answer of our own carries; to HEAD it is the same without its body, which hyper sees
+/// to over HTTP/1.1 only.
+fn ours(
+    client: &Client,
+    view: &View,
+    mut response: Response<Content>,
+    head: bool,
+    id: &HeaderValue,
+) -> Response<Content> {
+    if head && let Content::Own(body) = std::mem::replace(response.body_mut(), Content::none()) {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    let headers = response.headers_mut();
+    headers.insert(headers::X_REQUEST_ID, id.clone());
+    headers::set_hsts(headers, client, &view.snapshot);
     response
 }

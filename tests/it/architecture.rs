@@ -23,6 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["config", "metrics", "policy", "refusals"],
     &["hello"],
     &[
+        "chance",
         "drain",
         "host",
         "io",

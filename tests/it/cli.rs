@@ -275,6 +275,39 @@ async fn the_access_log_says_who_asked_what_over_which_tls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_access_log_names_the_upstream_that_was_chosen() {
+    let upstream = Upstream::text("hello").await;
+    let routes = r#"
+        [log]
+        access = true
+        [[upstreams]]
+        name = "idle"
+        servers = ["http://127.0.0.1:1"]
+        [[routes]]
+        name = "shared out"
+        split = [{ upstream = "idle", weight = 0 }, { upstream = "api", weight = 5 }]
+        [[routes]]
+        path_exact = "/moved"
+        redirect = { to = "/" }
+    "#;
+    let folder = Folder::new(&(proxy::base(upstream.address) + routes));
+    let mut running = Running::start(&folder);
+    TlsClient::http1().get(running.https, "/").await;
+    let line = running.event("access");
+    assert_eq!(
+        (line["route"].as_str(), line["upstream"].as_str()),
+        (Some("shared out"), Some("api"))
+    );
+    TlsClient::http1().get(running.https, "/moved").await;
+    let line = running.event("access");
+    assert_eq!(
+        (line["route"].as_str(), line["status"].as_u64()),
+        (Some("*/moved exact"), Some(308))
+    );
+    assert!(line["upstream"].is_null(), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ends_it_with_0_and_says_what_was_cut() {
     let upstream = Upstream::text("ok").await;
     let folder = Folder::new(&proxy::base(upstream.address));

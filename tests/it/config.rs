@@ -114,7 +114,7 @@ fn each_problem_of_upstreams_routes_and_hosts() {
         ),
         (
             "[[routes]]\nhost = \"a\"\n",
-            "t.toml:7:1 routes[0].upstream: found nothing, expected the name of an upstream",
+            "t.toml:7:1 routes[0]: found nothing, expected exactly one of upstream, split, redirect and respond",
         ),
         (
             "[[routes]]\nhost = \"a b\"\nupstream = \"orders\"\n",
@@ -127,6 +127,78 @@ fn each_problem_of_upstreams_routes_and_hosts() {
         (
             "[[routes]]\nupstream = \"orders\"\n[[routes]]\nupstream = \"orders\"\n",
             "t.toml:9:1 routes[1]: found host * and path / again, expected each pair once",
+        ),
+        (
+            "[[routes]]\nmethods = [\"GET\"]\nupstream = \"orders\"\n[[routes]]\nupstream = \"orders\"\n[[routes]]\nmethods = [\"GET\"]\nheaders = []\nupstream = \"orders\"\n",
+            "t.toml:12:1 routes[2]: found host * and path / again with conditions that a route tried before this one covers, expected a route that can be reached",
+        ),
+        (
+            "[[routes]]\nupstream = \"orders\"\nrespond = { status = 200 }\n",
+            "t.toml:7:1 routes[0]: found more than one, expected exactly one of upstream, split, redirect and respond",
+        ),
+        (
+            "[[routes]]\npath = \"/a\"\npath_exact = \"/b\"\nupstream = \"orders\"\n",
+            "t.toml:9:14 routes[0].path_exact: found \"/b\", expected either path or path_exact",
+        ),
+        (
+            "[[routes]]\npath = \"/a/\"\nrewrite_prefix = \"/b\"\nupstream = \"orders\"\n",
+            "t.toml:9:18 routes[0].rewrite_prefix: found \"/b\", expected a prefix that ends with / as the path does",
+        ),
+        (
+            "[[routes]]\nrewrite_prefix = \"/b/\"\nrespond = { status = 200 }\n",
+            "t.toml:8:18 routes[0].rewrite_prefix: found \"/b/\", expected no rewrite_prefix on a route without an upstream",
+        ),
+        (
+            "[[routes]]\nmethods = [\"get\"]\nupstream = \"orders\"\n",
+            "t.toml:8:12 routes[0].methods[0]: found \"get\", expected a method in capitals such as \"GET\"",
+        ),
+        (
+            "[[routes]]\nheaders = [{ name = \"x\" }]\nupstream = \"orders\"\n",
+            "t.toml:8:12 routes[0].headers[0]: found neither, expected either value or present",
+        ),
+        (
+            "[[routes]]\nheaders = [{ name = \"x y\", present = true }]\nupstream = \"orders\"\n",
+            "t.toml:8:21 routes[0].headers[0].name: found \"x y\", expected a field's name such as \"x-version\"",
+        ),
+        (
+            "[[routes]]\nsplit = [{ upstream = \"ordres\", weight = 1 }]\n",
+            "t.toml:8:23 routes[0].split[0].upstream: found \"ordres\", expected the name of an upstream, did you mean \"orders\"?",
+        ),
+        (
+            "[[routes]]\nsplit = [{ upstream = \"orders\", weight = 0 }]\n",
+            "t.toml:8:9 routes[0].split: found no weight, expected at least one upstream with a weight above 0",
+        ),
+        (
+            "[[routes]]\nsplit = [{ upstream = \"orders\" }]\n",
+            "t.toml:8:10 routes[0].split[0].weight: found nothing, expected a weight",
+        ),
+        (
+            "[[routes]]\nredirect = { to = \"/there\", status = 303 }\n",
+            "t.toml:8:38 routes[0].redirect.status: found 303, expected 301, 302, 307 or 308",
+        ),
+        (
+            "[[routes]]\nredirect = { to = \"ftp://b/\" }\n",
+            "t.toml:8:19 routes[0].redirect.to: found \"ftp://b/\", expected a URL such as \"https://new.example.com{path}{query}\", or a path",
+        ),
+        (
+            "[[routes]]\nrespond = { body = \"x\" }\n",
+            "t.toml:8:11 routes[0].respond.status: found nothing, expected a status from 200 to 599",
+        ),
+        (
+            "[[routes]]\nrespond = { status = 204, body = \"x\" }\n",
+            "t.toml:8:22 routes[0].respond.status: found a text, expected none with status 204",
+        ),
+        (
+            "[[routes]]\nrespond = { status = 200, content_type = \"text\" }\n",
+            "t.toml:8:42 routes[0].respond.content_type: found \"text\", expected a media type such as \"text/plain; charset=utf-8\"",
+        ),
+        (
+            "[[routes]]\nname = \"a\"\nupstream = \"orders\"\n[[routes]]\nname = \"a\"\npath = \"/b\"\nupstream = \"orders\"\n",
+            "t.toml:10:1 routes[1]: found a name again, expected a name that no route above has",
+        ),
+        (
+            "[[routes]]\nname = \"none\"\nupstream = \"orders\"\n",
+            "t.toml:8:8 routes[0].name: found \"none\", expected a name of up to 100 characters other than \"none\"",
         ),
         (
             "[[upstreams]]\nname = \"orders\"\nservers = [\"http://a\"]\n[[routes]]\nupstream = \"orders\"\n",
@@ -238,6 +310,15 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("[[routes]]\nhost = \"*.a.com\"\npath = \"/v1/\"\nupstream = \"orders\"\n", true),
         ("[[routes]]\npath = \"v1\"\nupstream = \"orders\"\n", false),
         ("[[routes]]\nhost = \"a\"\n", false),
+        ("[[routes]]\nname = \"x\"\npath_exact = \"/a\"\nrespond = { status = 200 }\n", true),
+        ("[[routes]]\nsplit = [{ upstream = \"orders\", weight = 1 }]\n", true),
+        ("[[routes]]\nsplit = [{ upstream = \"orders\" }]\n", false),
+        ("[[routes]]\nredirect = { to = \"/x/{rest}\", status = 301 }\n", true),
+        ("[[routes]]\nredirect = { status = 301 }\n", false),
+        ("[[routes]]\nupstream = \"orders\"\nredirect = { to = \"/x\" }\n", false),
+        ("[[routes]]\nupstream = \"orders\"\nmethods = [\"get\"]\n", false),
+        ("[[routes]]\nupstream = \"orders\"\nheaders = [{ name = \"a\", present = true }]\n", true),
+        ("[[routes]]\nupstream = \"orders\"\nheaders = [{ name = \"a\" }]\n", false),
         ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.3\"\n", true),
         ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.1\"\n", false),
         ("[[tls.hosts]]\nminimum = \"1.3\"\n", false),

@@ -36,4 +36,6 @@ mod headers;
 mod limits;
 /// The plain port.
 mod redirect;
+/// Which way a request takes.
+mod routing;
 mod support;

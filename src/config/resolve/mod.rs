@@ -6,6 +6,8 @@
 mod http;
 mod limits;
 mod listen;
+mod route_target;
+mod routes;
 mod tls;
 mod value;
 
@@ -18,7 +20,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let plain_http = http::plain_http(raw.plain_http, document);
     let hsts = http::hsts(raw.hsts, document);
     let upstreams = http::upstreams(raw.upstreams, document);
-    let routes = http::routes(raw.routes, &upstreams, document);
+    let routes = routes::routes(raw.routes, &upstreams, document);
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
     let limits = limits::limits(raw.limits, document);
