@@ -75,6 +75,14 @@ impl Router {
         exact.or_else(|| first(self.wildcard(host)?, request)).or_else(|| first(&self.any, request))
     }
 
+    /// Whether any route is for `host`, whatever else it asks.
+    #[must_use]
+    pub fn knows(&self, host: &str) -> bool {
+        let mut buffer = [0; LONGEST_NAME];
+        let named = |host: &str| self.exact.contains_key(host) || self.wildcard(host).is_some();
+        !self.any.is_empty() || lower(host, &mut buffer).is_some_and(named)
+    }
+
     fn wildcard(&self, host: &str) -> Option<&Vec<Entry>> {
         let (_label, suffix) = host.split_once('.')?;
         self.wildcard.get(suffix)
@@ -230,6 +238,16 @@ mod tests {
         ]);
         assert_eq!(router.find("a.example.com", &get("/v1/")), Some(1));
         assert_eq!(router.find("a.example.com", &get("/")), None);
+    }
+
+    #[test]
+    fn a_known_host_is_one_that_some_route_is_for() {
+        let some = router(&["host = \"a.com\"\npath = \"/x\"", "host = \"*.a.com\""]);
+        let known = ["a.com", "A.com.", "b.A.com"].map(|host| some.knows(host));
+        assert_eq!(known, [true; 3]);
+        let unknown = ["b.com", "c.b.a.com", "", &"a".repeat(300)].map(|host| some.knows(host));
+        assert_eq!(unknown, [false; 4]);
+        assert!(router(&["path = \"/x\""]).knows("any"));
     }
 
     #[test]

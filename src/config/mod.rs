@@ -5,7 +5,9 @@
 
 mod document;
 mod error;
+mod error_answers;
 mod raw;
+mod raw_errors;
 mod raw_routes;
 mod redirect_target;
 mod resolve;
@@ -20,6 +22,7 @@ use std::{
 };
 
 pub use error::{Place, Problem, Problems};
+pub use error_answers::{Errors, UnknownHost};
 pub use redirect_target::{Given, RedirectTarget};
 pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{raw_routes, shape};
+use super::{raw_errors, raw_routes, shape};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -36,6 +36,9 @@ pub(super) struct Config {
     /// Which requests get what.
     #[schemars(with = "Vec<raw_routes::Route>")]
     pub routes: Vec<Spanned<raw_routes::Route>>,
+    /// Answers of the proxy's own.
+    #[schemars(with = "raw_errors::Errors")]
+    pub errors: Option<Spanned<raw_errors::Errors>>,
     /// What is logged, and how.
     #[schemars(with = "Log")]
     pub log: Option<Spanned<Log>>,

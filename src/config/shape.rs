@@ -67,6 +67,8 @@ shapes! {
     Format = { "type": "string", "enum": ["json", "text"] };
     /// Redirects that may stay.
     RedirectStatus = { "type": "integer", "enum": [301, 302, 307, 308] };
+    /// What an unknown host gets.
+    UnknownHost = { "type": "integer", "enum": [404, 421] };
     /// Statuses of final answers.
     AnswerStatus = { "type": "integer", "minimum": 200, "maximum": 599 };
     /// A share of a split.

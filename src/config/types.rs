@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Place, Route};
+use super::{Errors, Place, Route};
 use crate::{
     host::{Host, HostPattern},
     version::TlsVersion,
@@ -28,6 +28,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// `[[routes]]`
     pub routes: Vec<Route>,
+    /// `[errors]`
+    pub errors: Errors,
     /// `[log]`
     pub log: Log,
     /// `[drain]`

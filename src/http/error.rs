@@ -34,6 +34,12 @@ pub(crate) enum RequestError {
     /// RFC 9112 6.1
     #[error("the request uses a transfer coding other than chunked")]
     TransferCoding,
+    /// RFC 9110 15.5.20: another site's host, or none of ours with `errors.unknown_host = 421`.
+    #[error("this host is not served over this connection; open one of its own for it")]
+    Misdirected,
+    /// No route is for this host.
+    #[error("no such host is served here")]
+    UnknownHost,
     /// No route matches host and path.
     #[error("nothing is served at this host and path")]
     NoRoute,
@@ -61,7 +67,8 @@ impl RequestError {
             | Self::PathClimbs => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
-            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::UnknownHost | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::PlainHttp => StatusCode::FORBIDDEN,
             Self::Upstream(error) => error.status(),
         }
@@ -78,8 +85,8 @@ impl RequestError {
             | Self::TargetInvalid
             | Self::PathClimbs
             | Self::TransferCoding => "http_request_error",
-            Self::Connect | Self::PlainHttp => "http_request_denied",
-            Self::NoRoute => "destination_not_found",
+            Self::Connect | Self::PlainHttp | Self::Misdirected => "http_request_denied",
+            Self::UnknownHost | Self::NoRoute => "destination_not_found",
             Self::Upstream(error) => error.proxy_status(),
         }
     }

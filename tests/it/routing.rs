@@ -227,3 +227,90 @@ async fn values_of_header_conditions_are_not_shown() {
     assert!(config.contains("x-origin-secret"), "{config}");
     assert!(!metrics.contains("hunter") && !config.contains("hunter"), "{metrics}{config}");
 }
+
+/// Hosts with floors of their own, all by the same certificates: "a" and "b" alike, "strict" not.
+fn floors(upstream: &Upstream, errors: &str) -> Proxy {
+    let text = format!(
+        r#"{}
+        [[tls.hosts]]
+        names = ["strict.localhost"]
+        minimum = "1.3"
+        certificates = [{{ chain = "strict.pem", key = "strict.key" }}]
+        [[tls.hosts]]
+        names = ["a.localhost", "*.b.localhost"]
+        minimum = "1.3"
+        certificates = [{{ chain = "strict.pem", key = "strict.key" }}]
+        [[routes]]
+        host = "*.localhost"
+        upstream = "api"
+        [[routes]]
+        host = "x.b.localhost"
+        upstream = "api"
+        [[routes]]
+        host = "localhost"
+        path = "/v1/"
+        upstream = "api"
+        {errors}"#,
+        proxy::base(upstream.address),
+    );
+    let names = ["strict.localhost", "a.localhost", "*.b.localhost"];
+    Proxy::from_text_with(&text, &[("strict", &names)])
+}
+
+/// The status for `host` over a connection that asks for `sni`.
+async fn status(client: &TlsClient, proxy: &Proxy, sni: &'static str, host: &str) -> u16 {
+    let client = TlsClient { name: sni, ..client.clone() };
+    let target = format!("https://{host}/v1/");
+    let target = if client.alpn == [b"h2".to_vec()] { &target } else { "/v1/" };
+    let fields = [("host", host)];
+    let answer = client.send(proxy.https, request("GET", target, &fields)).await;
+    if answer.status == 421 {
+        assert_eq!(answer.field("content-type"), "application/problem+json");
+        assert_eq!(answer.field("proxy-status"), "tlsfloor; error=http_request_denied");
+    }
+    answer.status
+}
+
+#[tokio::test]
+async fn a_host_of_another_floor_is_not_reached_over_this_connection() {
+    let upstream = Upstream::text("ok").await;
+    let proxy = floors(&upstream, "");
+    for client in [TlsClient::http1(), TlsClient::http2()] {
+        let cases = [
+            ("localhost", "localhost", 200),
+            ("localhost", "LOCALHOST:8443", 200),
+            ("localhost", "strict.localhost", 421),
+            ("strict.localhost", "localhost", 421),
+            ("strict.localhost", "STRICT.localhost.", 200),
+            // Another entry of [[tls.hosts]], but the same floor and certificate.
+            ("strict.localhost", "a.localhost", 200),
+            ("a.localhost", "x.b.localhost", 200),
+            // No SNI: the default site.
+            ("127.0.0.1", "localhost", 200),
+            ("127.0.0.1", "strict.localhost", 421),
+            ("localhost", "unknown.example", 404),
+            ("strict.localhost", "unknown.example", 421),
+        ];
+        for (sni, host, expected) in cases {
+            assert_eq!(status(&client, &proxy, sni, host).await, expected, "{host} over {sni}");
+        }
+    }
+    // The strict host's own floor is out of reach of TLS 1.2, whatever the request says.
+    let old = TlsClient::http1().only(&rustls::version::TLS12);
+    assert_eq!(status(&old, &proxy, "localhost", "strict.localhost").await, 421);
+    let counted = "tlsfloor_requests_total{route=\"none\",protocol=\"http/1.1\",tls_version=\"1.2\",code=\"421\"}";
+    assert_eq!(proxy.metric(counted).await, 1.0);
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_a_421_where_that_is_asked_for() {
+    let upstream = Upstream::text("ok").await;
+    let proxy = floors(&upstream, "[errors]\nunknown_host = 421\n");
+    let client = TlsClient::http2();
+    for (host, expected) in [("unknown.example", 421), ("localhost", 200), ("x.y.localhost", 421)] {
+        assert_eq!(status(&client, &proxy, "localhost", host).await, expected, "{host}");
+    }
+    // A known host whose path no route takes is no unknown host.
+    let answer = TlsClient::http1().get(proxy.https, "/v2/").await;
+    assert_eq!(answer.status, 404);
+}

@@ -3,6 +3,7 @@
 //! Called by `config::parse`. Nothing stops at the first problem: each is reported to the
 //! document, and a default stands in for the value until all are known.
 
+mod errors;
 mod http;
 mod limits;
 mod listen;
@@ -21,8 +22,9 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let hsts = http::hsts(raw.hsts, document);
     let upstreams = http::upstreams(raw.upstreams, document);
     let routes = routes::routes(raw.routes, &upstreams, document);
+    let errors = errors::errors(raw.errors, document);
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
     let limits = limits::limits(raw.limits, document);
-    Some(Config { listen, tls, plain_http, hsts, upstreams, routes, log, drain, limits })
+    Some(Config { listen, tls, plain_http, hsts, upstreams, routes, errors, log, drain, limits })
 }
