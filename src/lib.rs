@@ -25,7 +25,9 @@
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
 //! snapshot       everything a reload may replace, built whole
+//! keyed_hash notice    names for secrets | what responses say about the end of plain HTTP
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
+//! named_file     files that a configuration names, read within a cap
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
 //! hello          peek, parse, JA4, alerts
 //! chance drain host io label panics request_id session signals sockets timer version wire   ground
@@ -58,9 +60,12 @@ pub mod hello;
 pub mod host;
 mod http;
 mod io;
+pub mod keyed_hash;
 mod label;
 mod listener;
 pub mod metrics;
+mod named_file;
+pub mod notice;
 pub mod panics;
 mod park;
 pub mod policy;

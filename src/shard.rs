@@ -38,6 +38,8 @@ pub(crate) struct Shard {
     pub chance: Chance,
     /// Which refusals are logged; the one thing that all workers share, off the request path.
     pub refusals: Arc<RefusalLog>,
+    /// Which credentials in clear are logged; shared like the refusals.
+    pub leaks: Arc<RefusalLog>,
     view: RefCell<Rc<View>>,
     draining: Cell<bool>,
     loads: Loads,
@@ -141,6 +143,7 @@ impl Shard {
         snapshot: Arc<Snapshot>,
         counters: Arc<Counters>,
         refusals: Arc<RefusalLog>,
+        leaks: Arc<RefusalLog>,
         loads: Loads,
     ) -> Self {
         let timers = Timers::default();
@@ -152,6 +155,7 @@ impl Shard {
             request_ids: RequestIds::default(),
             chance: Chance::default(),
             refusals,
+            leaks,
             view: RefCell::new(Rc::new(view)),
             draining: Cell::new(false),
             loads,

@@ -13,7 +13,9 @@ use hyper::header::HeaderValue;
 use crate::{
     config::{Config, Hsts, Problem, Problems, Route},
     host::HostPattern,
+    keyed_hash::KeyedHash,
     metrics::{Metrics, RouteMetrics, UpstreamMetrics},
+    notice::Notice,
     route::Router,
     tls::{self, Sites},
 };
@@ -40,6 +42,10 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<UpstreamMetrics>>,
     /// `Strict-Transport-Security`, where one is sent.
     pub hsts: Option<HeaderValue>,
+    /// What responses in clear say about the end of plain HTTP, where they do.
+    pub notice: Option<Notice>,
+    /// Names for credentials in the log.
+    pub keyed_hash: Option<KeyedHash>,
 }
 
 impl Snapshot {
@@ -52,7 +58,13 @@ impl Snapshot {
         generation: Generation,
         metrics: &Metrics,
     ) -> Result<(Self, Vec<Problem>), Problems> {
-        let (sites, mut warnings) = tls::build(&config.tls, now()).map_err(Problems)?;
+        let mut problems = Vec::new();
+        let sites = kept(tls::build(&config.tls, now()), &mut problems);
+        let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref());
+        let hash = kept(hash.map_err(|problem| vec![problem]), &mut problems);
+        let (Some((sites, mut warnings)), Some(keyed_hash)) = (sites, hash) else {
+            return Err(Problems(problems));
+        };
         warnings.extend(uncovered(&config.routes, &sites));
         metrics.certificates(sites.expiries());
         let labels = labels(&config.routes);
@@ -63,11 +75,18 @@ impl Snapshot {
             no_route: metrics.route("none"),
             upstreams: config.upstreams.iter().map(|up| metrics.upstream(&up.name)).collect(),
             hsts: hsts(&config.hsts),
+            notice: Notice::of_plain_http(&config.plain_http),
+            keyed_hash,
             sites,
             config,
         };
         Ok((snapshot, warnings))
     }
+}
+
+/// What was built; what kept it from being built is put with the rest.
+fn kept<T>(built: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
+    built.map_err(|mut found| problems.append(&mut found)).ok()
 }
 
 /// What each route is counted under; what would be the same twice gets a number, because header

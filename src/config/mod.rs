@@ -6,8 +6,10 @@
 mod document;
 mod error;
 mod error_answers;
+mod plain_http;
 mod raw;
 mod raw_errors;
+mod raw_plain_http;
 mod raw_routes;
 mod redirect_target;
 mod resolve;
@@ -23,13 +25,14 @@ use std::{
 
 pub use error::{Place, Problem, Problems};
 pub use error_answers::{Errors, UnknownHost};
+pub use plain_http::{PlainAction, PlainHttp, RedirectOnly};
 pub use redirect_target::{Given, RedirectTarget};
 pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
 };
 pub use types::{
-    CertificateSource, Config, Drain, Hsts, Limits, Listen, Log, LogFormat, PlainAction, PlainHttp,
-    Server, Tls, TlsHost, Upstream,
+    CertificateSource, Config, Drain, FileAt, Hsts, Limits, Listen, Log, LogFormat, Server, Tls,
+    TlsHost, Upstream,
 };
 
 /// Why there is no configuration.

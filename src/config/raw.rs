@@ -8,11 +8,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{raw_errors, raw_routes, shape};
+use super::{raw_errors, raw_plain_http, raw_routes, shape};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
 pub(super) type Switch = Spanned<bool>;
+pub(super) type Moment = Spanned<toml::value::Datetime>;
 
 /// The configuration of tlsfloor.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -25,8 +26,8 @@ pub(super) struct Config {
     #[schemars(with = "Tls")]
     pub tls: Option<Spanned<Tls>>,
     /// What requests on plain ports get.
-    #[schemars(with = "PlainHttp")]
-    pub plain_http: Option<Spanned<PlainHttp>>,
+    #[schemars(with = "raw_plain_http::PlainHttp")]
+    pub plain_http: Option<Spanned<raw_plain_http::PlainHttp>>,
     /// Strict-Transport-Security on responses over TLS.
     #[schemars(with = "Hsts")]
     pub hsts: Option<Spanned<Hsts>>,
@@ -112,24 +113,6 @@ pub(super) struct TlsHost {
     pub certificates: Vec<Spanned<Certificate>>,
 }
 
-/// What requests on plain ports get.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct PlainHttp {
-    /// redirect to HTTPS, refuse with 403, or forward.
-    #[schemars(with = "shape::Action")]
-    pub action: Option<Text>,
-    /// Status of the redirect.
-    #[schemars(with = "shape::RedirectStatus")]
-    pub status: Option<Number>,
-    /// Port of the redirect's target.
-    #[schemars(with = "shape::Port")]
-    pub https_port: Option<Number>,
-    /// Path prefixes forwarded in clear, such as ACME challenges.
-    #[schemars(with = "Vec<shape::PathPrefix>")]
-    pub exempt_paths: Option<Vec<Text>>,
-}
-
 /// Strict-Transport-Security on responses over TLS.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -170,7 +153,7 @@ pub(super) struct Log {
     /// One line a request.
     #[schemars(with = "bool")]
     pub access: Option<Switch>,
-    /// Lines about refused hellos per client and minute; 0: every one.
+    /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0: every one.
     #[schemars(with = "shape::Lines")]
     pub refused_per_minute: Option<Number>,
 }

@@ -63,6 +63,12 @@ shapes! {
     Minimum = { "type": "string", "enum": ["1.2", "1.3"] };
     /// What a plain port does.
     Action = { "type": "string", "enum": ["redirect", "refuse", "forward"] };
+    /// Which plain requests are redirected.
+    RedirectOnly = { "type": "string", "enum": ["all", "safe"] };
+    /// A TOML date-time with an offset; a string where the document is JSON.
+    Moment = { "type": "string", "format": "date-time" };
+    /// An absolute URL.
+    Url = { "type": "string", "pattern": "^https?://[^\\s<>\"\\\\]+$" };
     /// The formats that there are.
     Format = { "type": "string", "enum": ["json", "text"] };
     /// Redirects that may stay.

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Errors, Place, Route};
+use super::{Errors, Place, PlainHttp, Route};
 use crate::{
     host::{Host, HostPattern},
     version::TlsVersion,
@@ -106,29 +106,15 @@ pub enum CertificateSource {
     },
 }
 
-/// `[plain_http]`
+/// A file that something else than a certificate is in.
 #[derive(Clone, Debug, Serialize)]
-pub struct PlainHttp {
-    /// What a plain request gets.
-    pub action: PlainAction,
-    /// Status of the redirect: 301, 302, 307 or 308.
-    pub status: u16,
-    /// The port in the redirect's target; 443 is left out of it.
-    pub https_port: u16,
-    /// Path prefixes that are forwarded in clear (ACME challenges).
-    pub exempt_paths: Vec<String>,
-}
-
-/// `plain_http.action`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PlainAction {
-    /// Sent to the same URL over HTTPS.
-    Redirect,
-    /// 403 that says why.
-    Refuse,
-    /// Forwarded like a TLS request.
-    Forward,
+#[serde(transparent)]
+pub struct FileAt {
+    /// Absolute or relative to the working directory by now.
+    pub path: PathBuf,
+    /// Where the value stands, for problems found later.
+    #[serde(skip)]
+    pub place: Place,
 }
 
 /// `[hsts]`: the `Strict-Transport-Security` field of responses over TLS (RFC 6797).
@@ -170,7 +156,8 @@ pub struct Log {
     pub level: String,
     /// One line a request.
     pub access: bool,
-    /// Lines about refused hellos per client and minute; 0: every one.
+    /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0:
+    /// every one.
     pub refused_per_minute: u32,
 }
 

@@ -6,7 +6,7 @@
 use std::{convert::Infallible, pin::Pin, rc::Rc};
 
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, Response,
     body::{Body as HttpBody, Incoming},
     header::{CONTENT_LENGTH, HeaderValue},
     service::Service,
@@ -17,11 +17,10 @@ use super::{
     access::Exchange,
     authority::Authority,
     body::Content,
-    headers, own, path, redirect, respond,
+    headers, own, path, plain, respond,
     routing::{self, Taken, Way},
 };
 use crate::{
-    config::PlainAction,
     shard::View,
     upstream::{Pool, RequestBody},
 };
@@ -51,6 +50,7 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     let mut exchange = Exchange::begin(&client, &view, &request);
     let id = client.shard.request_ids.next();
     let head = request.method() == Method::HEAD;
+    let notice = plain::has_notice(&client, &view, &request);
     let next = decide(&client, &view, &mut exchange, &id, request);
     Box::pin(async move {
         let answered = match next {
@@ -58,10 +58,13 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
             Ok(Next::Forward(pool, request)) => forward(&client, &view, &pool, request).await,
             Err(error) => Err(error),
         };
-        let response = answered.unwrap_or_else(|error| {
+        let mut response = answered.unwrap_or_else(|error| {
             let response = failed(&client, &error);
             ours(&client, &view, response, head, &id)
         });
+        if notice && let Some(notice) = &view.snapshot.notice {
+            notice.put(response.headers_mut());
+        }
         exchange.answered(response.status());
         Ok(response.map(|content| Body::new(content, exchange)))
     })
@@ -84,7 +87,7 @@ fn decide(
     exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), id);
     let authority = authority?;
     if client.tls.is_none()
-        && let Some(answer) = plain(client, view, authority.as_ref(), &request)?
+        && let Some(answer) = plain::answer(client, view, authority.as_ref(), &request, id)?
     {
         return Ok(Next::Answer(answer));
     }
@@ -119,30 +122,6 @@ async fn forward(
     let mut response = pool.send(request).await?;
     headers::to_client(&mut response, client, &view.snapshot);
     Ok(response.map(Content::Upstream))
-}
-
-/// What a plain port answers by itself; none where the request is forwarded.
-fn plain<B>(
-    client: &Client,
-    view: &View,
-    authority: Option<&Authority>,
-    request: &Request<B>,
-) -> Result<Option<Response<Content>>, RequestError> {
-    let config = &view.snapshot.config.plain_http;
-    let action = redirect::action(config, request.uri().path());
-    client.shard.counters.plain_http(action);
-    match action {
-        PlainAction::Forward => Ok(None),
-        PlainAction::Refuse => Err(RequestError::PlainHttp),
-        PlainAction::Redirect => {
-            let authority = authority.ok_or(RequestError::HostMissing)?;
-            let path = request.uri().path_and_query();
-            let target = redirect::target(config, authority.host(), path);
-            let status =
-                StatusCode::from_u16(config.status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
-            own::moved(status, &target, "This API is served over HTTPS only").map(Some)
-        }
-    }
 }
 
 fn upload(client: &Client, view: &View, body: Incoming) -> RequestBody {

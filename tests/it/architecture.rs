@@ -19,7 +19,8 @@ const FLOORS: &[&[&str]] = &[
     &["closing", "http", "refusal"],
     &["shard"],
     &["snapshot"],
-    &["rollout", "route", "telemetry", "tls", "upstream"],
+    &["keyed_hash", "notice", "rollout", "route", "telemetry", "tls", "upstream"],
+    &["named_file"],
     &["config", "metrics", "policy", "refusals"],
     &["hello"],
     &[
@@ -53,7 +54,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("rcgen", &["cli/"]),
     ("clap", &["cli/"]),
     ("socket2", &["sockets.rs"]),
-    ("aws_lc_rs", &["hello/ja4.rs", "request_id.rs", "tls/"]),
+    ("aws_lc_rs", &["hello/ja4.rs", "keyed_hash.rs", "request_id.rs", "tls/"]),
+    ("jiff", &["config/", "notice.rs"]),
 ];
 
 /// Names that say nothing.

@@ -31,12 +31,12 @@ fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// A folder with a certificate for localhost and a configuration.
-struct Folder {
-    dir: TempDir,
+pub(crate) struct Folder {
+    pub(crate) dir: TempDir,
 }
 
 impl Folder {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let issued = Pki::shared().issue(&["localhost", "127.0.0.1"]);
         std::fs::write(dir.path().join("chain.pem"), issued.chain_pem()).unwrap();
@@ -55,15 +55,16 @@ fn text(path: &Path) -> &str {
 }
 
 /// `tlsfloor run` as a process, and what it logs.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
-    https: SocketAddr,
+    pub(crate) https: SocketAddr,
+    pub(crate) http: SocketAddr,
     admin: SocketAddr,
 }
 
 impl Running {
-    fn start(folder: &Folder) -> Self {
+    pub(crate) fn start(folder: &Folder) -> Self {
         Self::spawn(tlsfloor(&["run", "-c", text(&folder.config())]))
     }
 
@@ -75,7 +76,8 @@ impl Running {
             let listed = start[key].as_str().unwrap().trim_matches(['[', ']']);
             listed.parse().unwrap_or_else(|_| panic!("{start}"))
         };
-        Self { https: first("https"), admin: first("admin"), child, lines }
+        let [https, http, admin] = ["https", "http", "admin"].map(first);
+        Self { https, http, admin, child, lines }
     }
 
     fn signal(&self, name: &str) {
@@ -83,11 +85,11 @@ impl Running {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    fn event(&mut self, name: &str) -> Value {
+    pub(crate) fn event(&mut self, name: &str) -> Value {
         event(&mut self.lines, name)
     }
 
-    fn line(&mut self) -> Value {
+    pub(crate) fn line(&mut self) -> Value {
         line(&mut self.lines)
     }
 }

@@ -34,6 +34,8 @@ mod forward;
 mod headers;
 /// Slow, silent and greedy clients.
 mod limits;
+/// Credentials in clear, and what clients are told about the end of plain HTTP.
+mod plain_http;
 /// The plain port.
 mod redirect;
 /// Which way a request takes.

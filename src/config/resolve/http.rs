@@ -1,42 +1,16 @@
-//! `[plain_http]`, `[hsts]` and `[[upstreams]]`
+//! `[hsts]` and `[[upstreams]]`
 
 use std::{sync::Arc, time::Duration};
 
 use toml::Spanned;
 
-use super::{
-    route_target::redirect_status,
-    routes::path,
-    value::{self, wrong},
-};
+use super::value::{self, wrong};
 use crate::{
-    config::{Hsts, PlainAction, PlainHttp, Server, Upstream, document::Document, raw, raw::Text},
+    config::{Hsts, Server, Upstream, document::Document, raw, raw::Text},
     host::Host,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
-
-pub(super) fn plain_http(
-    raw: Option<Spanned<raw::PlainHttp>>,
-    document: &mut Document<'_>,
-) -> PlainHttp {
-    let (raw, _) = value::section(raw);
-    let actions = [
-        ("redirect", PlainAction::Redirect),
-        ("refuse", PlainAction::Refuse),
-        ("forward", PlainAction::Forward),
-    ];
-    let key = "plain_http.action";
-    let action = value::word(document, raw.action.as_ref(), key, PlainAction::Redirect, &actions);
-    let status = redirect_status(raw.status.as_ref(), "plain_http.status", 301, document);
-    let key = "plain_http.https_port";
-    let https_port = value::number(document, raw.https_port.as_ref(), key, 443, 1..=65_535);
-    let mut exempt_paths = Vec::new();
-    for (index, text) in raw.exempt_paths.unwrap_or_default().iter().enumerate() {
-        exempt_paths.push(path(text, &format!("plain_http.exempt_paths[{index}]"), document));
-    }
-    PlainHttp { action, status, https_port, exempt_paths }
-}
 
 pub(super) fn hsts(raw: Option<Spanned<raw::Hsts>>, document: &mut Document<'_>) -> Hsts {
     let (raw, _) = value::section(raw);

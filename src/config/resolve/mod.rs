@@ -7,6 +7,7 @@ mod errors;
 mod http;
 mod limits;
 mod listen;
+mod plain_http;
 mod route_target;
 mod routes;
 mod tls;
@@ -18,7 +19,7 @@ use super::{Config, document::Document, raw};
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
     let listen = listen::listen(raw.listen, document);
     let tls = tls::tls(raw.tls, document);
-    let plain_http = http::plain_http(raw.plain_http, document);
+    let plain_http = plain_http::plain_http(raw.plain_http, document);
     let hsts = http::hsts(raw.hsts, document);
     let upstreams = http::upstreams(raw.upstreams, document);
     let routes = routes::routes(raw.routes, &upstreams, document);
