@@ -25,7 +25,7 @@
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
 //! snapshot       everything a reload may replace, built whole
-//! keyed_hash notice    names for secrets | what responses say about the end of plain HTTP
+//! error_pages keyed_hash notice    texts of our errors | names for secrets | plain HTTP ends
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! named_file     files that a configuration names, read within a cap
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
@@ -55,6 +55,7 @@ mod closing;
 pub mod config;
 mod connection;
 pub mod drain;
+pub mod error_pages;
 mod greet;
 pub mod hello;
 pub mod host;

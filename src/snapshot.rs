@@ -12,6 +12,7 @@ use hyper::header::HeaderValue;
 
 use crate::{
     config::{Config, Hsts, Problem, Problems, Route},
+    error_pages::ErrorPages,
     host::HostPattern,
     keyed_hash::KeyedHash,
     metrics::{Metrics, RouteMetrics, UpstreamMetrics},
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub notice: Option<Notice>,
     /// Names for credentials in the log.
     pub keyed_hash: Option<KeyedHash>,
+    /// Texts in place of ours.
+    pub error_pages: ErrorPages,
 }
 
 impl Snapshot {
@@ -62,7 +65,10 @@ impl Snapshot {
         let sites = kept(tls::build(&config.tls, now()), &mut problems);
         let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref());
         let hash = kept(hash.map_err(|problem| vec![problem]), &mut problems);
-        let (Some((sites, mut warnings)), Some(keyed_hash)) = (sites, hash) else {
+        let pages = kept(ErrorPages::load(&config.errors), &mut problems);
+        let (Some((sites, mut warnings)), Some(keyed_hash), Some(error_pages)) =
+            (sites, hash, pages)
+        else {
             return Err(Problems(problems));
         };
         warnings.extend(uncovered(&config.routes, &sites));
@@ -77,6 +83,7 @@ impl Snapshot {
             hsts: hsts(&config.hsts),
             notice: Notice::of_plain_http(&config.plain_http),
             keyed_hash,
+            error_pages,
             sites,
             config,
         };

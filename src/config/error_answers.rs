@@ -2,13 +2,31 @@
 //!
 //! Made by `resolve/errors`, read by `http`.
 
+use hyper::{StatusCode, header::HeaderValue};
 use serde::{Serialize, Serializer};
+
+use super::FileAt;
 
 /// `[errors]`
 #[derive(Clone, Debug, Serialize)]
 pub struct Errors {
     /// What a request for a host gets that no route is for.
     pub unknown_host: UnknownHost,
+    /// Texts in place of ours; each status at most once.
+    pub pages: Vec<ErrorPage>,
+}
+
+/// One of `errors.pages`
+#[derive(Clone, Debug, Serialize)]
+pub struct ErrorPage {
+    /// Which answers it replaces the text of: 400 to 599.
+    #[serde(serialize_with = "code")]
+    pub status: StatusCode,
+    /// Where the text is.
+    pub file: FileAt,
+    /// The text's type; never HTML.
+    #[serde(serialize_with = "field")]
+    pub content_type: HeaderValue,
 }
 
 /// `errors.unknown_host`
@@ -27,4 +45,12 @@ impl Serialize for UnknownHost {
             Self::Misdirected => 421,
         })
     }
+}
+
+fn code<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+fn field<S: Serializer>(value: &HeaderValue, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(value.to_str().unwrap_or_default())
 }

@@ -24,7 +24,7 @@ use std::{
 };
 
 pub use error::{Place, Problem, Problems};
-pub use error_answers::{Errors, UnknownHost};
+pub use error_answers::{ErrorPage, Errors, UnknownHost};
 pub use plain_http::{PlainAction, PlainHttp, RedirectOnly};
 pub use redirect_target::{Given, RedirectTarget};
 pub use routes::{

@@ -77,6 +77,8 @@ shapes! {
     UnknownHost = { "type": "integer", "enum": [404, 421] };
     /// Statuses of final answers.
     AnswerStatus = { "type": "integer", "minimum": 200, "maximum": 599 };
+    /// Statuses of errors.
+    ErrorStatus = { "type": "integer", "minimum": 400, "maximum": 599 };
     /// A share of a split.
     Weight = { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     /// A TCP port.

@@ -74,6 +74,20 @@ impl RequestError {
         }
     }
 
+    /// The last word of the problem's `type`: a contract with programs. Where `Proxy-Status` tells
+    /// it apart as well, its word is taken.
+    #[must_use]
+    pub(crate) fn problem(&self) -> &'static str {
+        match self {
+            Self::PlainHttp => "https_required",
+            Self::Misdirected => "misdirected_request",
+            Self::Connect => "method_not_served",
+            Self::UnknownHost => "unknown_host",
+            Self::NoRoute => "no_route",
+            error => error.proxy_status(),
+        }
+    }
+
     /// The error type of `Proxy-Status` (RFC 9209 2.3).
     #[must_use]
     pub(crate) fn proxy_status(&self) -> &'static str {

@@ -59,7 +59,7 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
             Err(error) => Err(error),
         };
         let mut response = answered.unwrap_or_else(|error| {
-            let response = failed(&client, &error);
+            let response = failed(&client, &view, &error, &id);
             ours(&client, &view, response, head, &id)
         });
         if notice && let Some(notice) = &view.snapshot.notice {
@@ -132,7 +132,12 @@ fn upload(client: &Client, view: &View, body: Incoming) -> RequestBody {
     }
 }
 
-fn failed(client: &Client, error: &RequestError) -> Response<Content> {
+fn failed(
+    client: &Client,
+    view: &View,
+    error: &RequestError,
+    id: &HeaderValue,
+) -> Response<Content> {
     tracing::debug!(
         client = %client.address.ip,
         status = error.status().as_u16(),
@@ -140,7 +145,7 @@ fn failed(client: &Client, error: &RequestError) -> Response<Content> {
         %error,
         "answered by the proxy",
     );
-    respond::error(error).map(Content::Own)
+    respond::error(error, &view.snapshot.error_pages, id).map(Content::Own)
 }
 
 /// What every answer of our own carries; to HEAD it is the same without its body, which hyper sees

@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["closing", "http", "refusal"],
     &["shard"],
     &["snapshot"],
-    &["keyed_hash", "notice", "rollout", "route", "telemetry", "tls", "upstream"],
+    &["error_pages", "keyed_hash", "notice", "rollout", "route", "telemetry", "tls", "upstream"],
     &["named_file"],
     &["config", "metrics", "policy", "refusals"],
     &["hello"],

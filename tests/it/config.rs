@@ -112,6 +112,22 @@ fn each_problem_in_its_words() {
             "t.toml:2:17 plain_http.redirect_only: found \"save\", expected \"safe\"?",
         ),
         (
+            "[errors]\npages = [{ status = 503, file = \"a\", content_type = \"text/html\" }]\n",
+            "t.toml:2:53 errors.pages[0].content_type: found \"text/html\", expected a media type other than HTML such as \"application/json\"",
+        ),
+        (
+            "[errors]\npages = [{ status = 200, file = \"a\" }]\n",
+            "t.toml:2:21 errors.pages[0].status: found 200, expected a whole number from 400 to 599",
+        ),
+        (
+            "[errors]\npages = [{ status = 503 }]\n",
+            "t.toml:2:10 errors.pages[0].file: found nothing, expected the name of a file",
+        ),
+        (
+            "[errors]\npages = [{ status = 503, file = \"a\" }, { status = 503, file = \"b\" }]\n",
+            "t.toml:2:40 errors.pages[1]: found status 503 again, expected each once",
+        ),
+        (
             "[errors]\nunknown_host = 403\n",
             "t.toml:2:16 errors.unknown_host: found 403, expected 404 or 421",
         ),
@@ -351,6 +367,9 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("[plain_http]\ncredential_headers = [\"x key\"]\n", false),
         ("[plain_http]\nsunset = 2027-03-01T09:00:00+01:00\n", true),
         ("[plain_http]\nsunset = 2027\n", false),
+        ("[errors]\npages = [{ status = 503, file = \"a\" }]\n", true),
+        ("[errors]\npages = [{ status = 503 }]\n", false),
+        ("[errors]\npages = [{ status = 200, file = \"a\" }]\n", false),
         ("[errors]\nunknown_host = 421\n", true),
         ("[errors]\nunknown_host = 400\n", false),
         ("[plain_http]\nhttps_port = 0\n", false),

@@ -26,6 +26,8 @@ mod config;
 mod docs;
 /// The end of the process.
 mod drain;
+/// Answers of our own, in our words or the operator's.
+mod errors;
 /// Who is served and who is refused.
 mod floor;
 /// To the upstream and back.
