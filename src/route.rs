@@ -124,6 +124,9 @@ fn hold(conditions: &Conditions, method: &Method, headers: &HeaderMap) -> bool {
 
 fn lower<'a>(host: &str, buffer: &'a mut [u8; LONGEST_NAME]) -> Option<&'a str> {
     let host = host.strip_suffix('.').unwrap_or(host);
+    // An IPv6 address is asked for in brackets and configured without or with them.
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = bare.unwrap_or(host);
     let lower = buffer.get_mut(..host.len())?;
     lower.copy_from_slice(host.as_bytes());
     lower.make_ascii_lowercase();
@@ -238,6 +241,13 @@ mod tests {
         ]);
         assert_eq!(router.find("a.example.com", &get("/v1/")), Some(1));
         assert_eq!(router.find("a.example.com", &get("/")), None);
+    }
+
+    #[test]
+    fn an_ipv6_address_matches_with_its_brackets() {
+        let router = router(&["host = \"[::1]\""]);
+        assert_eq!(router.find("[::1]", &get("/")), Some(0));
+        assert!(router.knows("[::1]") && !router.knows("[::2]"));
     }
 
     #[test]

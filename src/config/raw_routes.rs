@@ -12,12 +12,15 @@ use super::{
 /// Which requests get what.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(extend("oneOf" = [
-    { "required": ["upstream"] },
-    { "required": ["split"] },
-    { "required": ["redirect"] },
-    { "required": ["respond"] },
-]))]
+#[schemars(extend(
+    "oneOf" = [
+        { "required": ["upstream"] },
+        { "required": ["split"] },
+        { "required": ["redirect"] },
+        { "required": ["respond"] },
+    ],
+    "not" = { "required": ["path", "path_exact"] },
+))]
 pub(super) struct Route {
     /// What metrics and logs call it; absent: host, path and conditions.
     #[schemars(with = "shape::Name")]

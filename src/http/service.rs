@@ -102,7 +102,6 @@ fn decide(
             return answer.map(Next::Answer);
         }
     };
-    exchange.goes_to(upstream);
     let (mut parts, body) = request.into_parts();
     if let Some(prefix) = &route.rewrite_prefix {
         let rewritten = path::rewrite(&parts.uri, matched, prefix);
@@ -110,6 +109,7 @@ fn decide(
     }
     headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
     let body = upload(client, view, body);
+    exchange.goes_to(upstream);
     Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body)))
 }
 

@@ -385,6 +385,7 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("[[routes]]\nname = \"x\"\npath_exact = \"/a\"\nrespond = { status = 200 }\n", true),
         ("[[routes]]\nsplit = [{ upstream = \"orders\", weight = 1 }]\n", true),
         ("[[routes]]\nsplit = [{ upstream = \"orders\" }]\n", false),
+        ("[[routes]]\npath = \"/\"\npath_exact = \"/a\"\nupstream = \"orders\"\n", false),
         ("[[routes]]\nredirect = { to = \"/x/{rest}\", status = 301 }\n", true),
         ("[[routes]]\nredirect = { status = 301 }\n", false),
         ("[[routes]]\nupstream = \"orders\"\nredirect = { to = \"/x\" }\n", false),
