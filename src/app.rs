@@ -143,7 +143,8 @@ impl App {
 
     fn start_workers(&mut self, bound: Bound, metrics: &Arc<Metrics>) -> Result<(), StartError> {
         let config = &self.snapshot.config;
-        let refusals = Arc::new(RefusalLog::new(config.log.refused_per_minute));
+        let log = || Arc::new(RefusalLog::new(config.log.refused_per_minute));
+        let (refusals, leaks) = (log(), log());
         let (peers, receivers) = Peers::new(self.loads.clone());
         for (index, (listeners, handed)) in bound.into_iter().zip(receivers).enumerate() {
             let setup = Setup {
@@ -152,6 +153,7 @@ impl App {
                 snapshot: Arc::clone(&self.snapshot),
                 counters: metrics.worker(index),
                 refusals: Arc::clone(&refusals),
+                leaks: Arc::clone(&leaks),
                 loads: self.loads.clone(),
                 peers: peers.clone(),
                 handed,

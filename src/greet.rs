@@ -123,7 +123,8 @@ impl Visit<'_> {
             Outcome::PlainHttp => {
                 self.record(None, Reason::Malformed, Some("plain HTTP on a TLS port"));
                 let detail = "this port speaks TLS; send the request to an https:// URL";
-                let answer = respond::raw(StatusCode::BAD_REQUEST, "http_request_error", detail);
+                let (pages, id) = (&self.view.snapshot.error_pages, self.shard.request_ids.next());
+                let answer = respond::raw(StatusCode::BAD_REQUEST, detail, pages, &id);
                 closing::with_word(stream, &answer, &timer).await;
             }
             Outcome::ProxyHeader => {

@@ -97,6 +97,8 @@ pub(crate) struct Activity {
     write_waits: Cell<bool>,
     in_flight: Cell<u32>,
     aborted: Cell<bool>,
+    flushed: Cell<bool>,
+    held_back: Cell<Option<u16>>,
 }
 
 impl Activity {
@@ -113,7 +115,15 @@ impl Activity {
             write_waits: Cell::new(false),
             in_flight: Cell::new(0),
             aborted: Cell::new(false),
+            flushed: Cell::new(true),
+            held_back: Cell::new(None),
         }
+    }
+
+    /// The status of an answer that hyper made by itself and that was not sent.
+    #[must_use]
+    pub(crate) fn held_back(&self) -> Option<u16> {
+        self.held_back.get()
     }
 
     /// What it waits for.
@@ -149,6 +159,7 @@ impl Activity {
     pub(crate) fn request_begins(&self) {
         self.in_flight.set(self.in_flight.get().saturating_add(1));
         self.phase.set(Phase::Busy);
+        self.flushed.set(false);
     }
 
     /// A response has ended; after the last one the connection is idle and `rest` runs.
@@ -170,6 +181,29 @@ impl Activity {
         {
             self.phase.set(Phase::Head);
             self.timer.set(limit);
+        }
+    }
+
+    /// Whether `head` is an answer that hyper makes by itself, to a head that it cannot read: over
+    /// HTTP/1, with all answers flushed and no request under way, there is nothing else to write.
+    /// It is bare, so it is not sent; `http1` says the same in words. A body's bytes are never
+    /// taken for it, because the request that they answer is under way until they are flushed.
+    fn holds_back(&self, head: &[u8]) -> bool {
+        let unasked =
+            self.header_timeout.is_some() && self.flushed.get() && self.in_flight.get() == 0;
+        let unasked = unasked && head.starts_with(b"HTTP/1.1 4");
+        if unasked {
+            let status = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
+            let status = status.and_then(|digits| digits.parse().ok());
+            self.held_back.set(status.or(Some(400)));
+        }
+        unasked
+    }
+
+    fn has_flushed(&self, result: &Poll<io::Result<()>>) {
+        self.write_waits.set(result.is_pending());
+        if matches!(result, Poll::Ready(Ok(()))) && self.in_flight.get() == 0 {
+            self.flushed.set(true);
         }
     }
 
@@ -233,6 +267,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.activity.holds_back(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.activity.has_written(&result);
         result
@@ -243,6 +280,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.activity.holds_back(slices.first().map_or(&[], |slice| slice)) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let result = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
         self.activity.has_written(&result);
         result
@@ -254,7 +294,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.inner).poll_flush(cx);
-        self.activity.write_waits.set(result.is_pending());
+        self.activity.has_flushed(&result);
         result
     }
 

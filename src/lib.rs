@@ -26,10 +26,12 @@
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
 //! snapshot       everything a reload may replace, built whole
+//! error_pages keyed_hash notice    texts of our errors | names for secrets | plain HTTP ends
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
+//! named_file     files that a configuration names, read within a cap
 //! config metrics policy refusals    as written, as meant | cells | judge | log limits
 //! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
-//! drain fields host io label network panics request_id
+//! chance drain fields host io label network panics request_id
 //! session signals sockets template timer tunnel version wire    ground
 //! ```
 //!
@@ -51,21 +53,26 @@
 
 pub mod admin;
 pub mod app;
+mod chance;
 pub mod cli;
 mod closing;
 pub mod config;
 mod connection;
 pub mod drain;
+pub mod error_pages;
 mod fields;
 mod greet;
 pub mod hello;
 pub mod host;
 mod http;
 mod io;
+pub mod keyed_hash;
 mod label;
 mod listener;
 pub mod metrics;
+mod named_file;
 pub mod network;
+pub mod notice;
 mod origin;
 pub mod panics;
 mod park;

@@ -13,6 +13,7 @@ use std::{
 };
 
 use crate::{
+    chance::Chance,
     config::Limits,
     metrics::{Counters, ListenerKind},
     refusals::RefusalLog,
@@ -33,8 +34,12 @@ pub(crate) struct Shard {
     pub timers: Timers,
     /// Names for requests.
     pub request_ids: RequestIds,
+    /// Choices among upstreams.
+    pub chance: Chance,
     /// Which refusals are logged; the one thing that all workers share, off the request path.
     pub refusals: Arc<RefusalLog>,
+    /// Which credentials in clear are logged; shared like the refusals.
+    pub leaks: Arc<RefusalLog>,
     view: RefCell<Rc<View>>,
     draining: Cell<bool>,
     loads: Loads,
@@ -141,6 +146,7 @@ impl Shard {
         snapshot: Arc<Snapshot>,
         counters: Arc<Counters>,
         refusals: Arc<RefusalLog>,
+        leaks: Arc<RefusalLog>,
         loads: Loads,
     ) -> Self {
         let timers = Timers::default();
@@ -151,7 +157,9 @@ impl Shard {
             counters,
             timers,
             request_ids: RequestIds::default(),
+            chance: Chance::default(),
             refusals,
+            leaks,
             view: RefCell::new(Rc::new(view)),
             draining: Cell::new(false),
             loads,

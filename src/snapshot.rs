@@ -12,8 +12,11 @@ use hyper::header::HeaderValue;
 
 use crate::{
     config::{Config, Hsts, Problem, Problems, Route, Scheme, Upstream},
+    error_pages::ErrorPages,
     host::HostPattern,
+    keyed_hash::KeyedHash,
     metrics::{Metrics, RouteMetrics},
+    notice::Notice,
     route::Router,
     tls::{self, ClientTls, Sites},
     upstream::Fleet,
@@ -38,9 +41,15 @@ pub struct Snapshot {
     /// Counters of requests that no route took.
     pub no_route: Arc<RouteMetrics>,
     /// The upstreams, with what all workers share of each.
-    pub upstreams: Vec<Arc<Fleet>>,
+    pub upstreams: Fleets,
     /// `Strict-Transport-Security`, where one is sent.
     pub hsts: Option<HeaderValue>,
+    /// What responses in clear say about the end of plain HTTP, where they do.
+    pub notice: Option<Notice>,
+    /// Names for credentials in the log.
+    pub keyed_hash: Option<KeyedHash>,
+    /// Texts in place of ours.
+    pub error_pages: ErrorPages,
 }
 
 impl Snapshot {
@@ -53,18 +62,35 @@ impl Snapshot {
         generation: Generation,
         metrics: &Metrics,
     ) -> Result<(Self, Vec<Problem>), Problems> {
-        let (sites, mut warnings) = tls::build(&config.tls, now()).map_err(Problems)?;
+        let mut problems = Vec::new();
+        let sites = kept(tls::build(&config.tls, now()), &mut problems);
+        let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref());
+        let hash = kept(hash.map_err(|problem| vec![problem]), &mut problems);
+        let pages = kept(ErrorPages::load(&config.errors), &mut problems);
+        let fleets = kept(fleets(&config.upstreams, metrics), &mut problems);
+        let (
+            Some((sites, mut warnings)),
+            Some(keyed_hash),
+            Some(error_pages),
+            Some((upstreams, doubtful)),
+        ) = (sites, hash, pages, fleets)
+        else {
+            return Err(Problems(problems));
+        };
+        warnings.extend(doubtful);
         warnings.extend(uncovered(&config.routes, &sites));
         metrics.certificates(sites.expiries());
-        let upstreams = fleets(&config.upstreams, metrics, &mut warnings)?;
-        let label = |route: &Route| format!("{}{}", route.host, route.path);
+        let labels = labels(&config.routes);
         let snapshot = Self {
             generation,
             router: Router::new(&config.routes),
-            routes: config.routes.iter().map(|route| metrics.route(&label(route))).collect(),
+            routes: labels.iter().map(|label| metrics.route(label)).collect(),
             no_route: metrics.route("none"),
             upstreams,
             hsts: hsts(&config.hsts),
+            notice: Notice::of_plain_http(&config.plain_http),
+            keyed_hash,
+            error_pages,
             sites,
             config,
         };
@@ -72,13 +98,15 @@ impl Snapshot {
     }
 }
 
+/// All upstreams, as numbered in the configuration.
+pub type Fleets = Vec<Arc<Fleet>>;
+
 /// The upstreams; what TLS towards them needs is read here.
 fn fleets(
     upstreams: &[Upstream],
     metrics: &Metrics,
-    warnings: &mut Vec<Problem>,
-) -> Result<Vec<Arc<Fleet>>, Problems> {
-    let (mut fleets, mut problems) = (Vec::new(), Vec::new());
+) -> Result<(Fleets, Vec<Problem>), Vec<Problem>> {
+    let (mut fleets, mut problems, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for upstream in upstreams {
         let needs_tls = upstream.servers.iter().any(|server| server.scheme == Scheme::Https);
         let tls = match needs_tls.then(|| ClientTls::build(&upstream.tls, now())).transpose() {
@@ -94,7 +122,25 @@ fn fleets(
         let metrics = metrics.upstream(&upstream.name);
         fleets.push(Arc::new(Fleet::new(upstream.clone(), tls, metrics)));
     }
-    if problems.is_empty() { Ok(fleets) } else { Err(Problems(problems)) }
+    if problems.is_empty() { Ok((fleets, warnings)) } else { Err(problems) }
+}
+
+/// What was built; what kept it from being built is put with the rest.
+fn kept<T>(built: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
+    built.map_err(|mut found| problems.append(&mut found)).ok()
+}
+
+/// What each route is counted under; what would be the same twice gets a number, because header
+/// conditions show no values.
+fn labels(routes: &[Route]) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for route in routes {
+        let label = route.label();
+        let numbered = (2..).map(|number: u32| format!("{label} #{number}"));
+        let mut candidates = [label.clone()].into_iter().chain(numbered);
+        labels.extend(candidates.find(|candidate| !labels.contains(candidate)));
+    }
+    labels
 }
 
 /// Routes whose host no certificate has: their clients would refuse ours.

@@ -43,6 +43,8 @@ pub(crate) struct Setup {
     pub counters: Arc<Counters>,
     /// Shared by all.
     pub refusals: Arc<RefusalLog>,
+    /// Shared by all.
+    pub leaks: Arc<RefusalLog>,
     /// Everybody's load.
     pub loads: Loads,
     /// The way to the others.
@@ -79,9 +81,19 @@ fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()
 }
 
 async fn run(setup: Setup, ready: std::sync::mpsc::Sender<io::Result<()>>) {
-    let Setup { index, listeners, snapshot, counters, refusals, loads, peers, handed, mut phase } =
-        setup;
-    let shard = Rc::new(Shard::new(index, snapshot, counters, refusals, loads));
+    let Setup {
+        index,
+        listeners,
+        snapshot,
+        counters,
+        refusals,
+        leaks,
+        loads,
+        peers,
+        handed,
+        mut phase,
+    } = setup;
+    let shard = Rc::new(Shard::new(index, snapshot, counters, refusals, leaks, loads));
     let mut accepting = tokio::task::JoinSet::new();
     for (kind, listener) in listeners {
         let listener = match TcpListener::from_std(listener) {

@@ -116,6 +116,11 @@ impl<'a> Document<'a> {
     fn value(&mut self, value: &mut Spanned<DeValue<'_>>, schema: &Schema, key: &str) -> bool {
         let span = value.span();
         let expected = schema.get("type").and_then(Schema::as_str).unwrap_or_default();
+        let expected = match schema.get("format").and_then(Schema::as_str) {
+            // JSON has no date-times; TOML has, and strings are none of them.
+            Some("date-time") => "date-time",
+            _ => expected,
+        };
         match (value.get_mut(), expected) {
             (DeValue::Table(table), "object") => {
                 self.table(table, schema, key);
@@ -131,6 +136,7 @@ impl<'a> Document<'a> {
                 true
             }
             (DeValue::String(_), "string")
+            | (DeValue::Datetime(_), "date-time")
             | (DeValue::Integer(_), "integer")
             | (DeValue::Boolean(_), "boolean") => true,
             (found, expected) => {
@@ -153,6 +159,10 @@ impl<'a> Document<'a> {
     }
 }
 
+/// What a moment looks like, for problems.
+pub(super) const MOMENT: &str =
+    "a date-time with an offset and without quotes, such as 2027-03-01T09:00:00Z";
+
 fn join(key: &str, name: &str) -> String {
     if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
 }
@@ -162,6 +172,7 @@ fn article(kind: &str) -> &'static str {
         "object" => "a table",
         "array" => "an array",
         "string" => "a string in quotes",
+        "date-time" => MOMENT,
         "integer" => "a whole number",
         _ => "true or false",
     }

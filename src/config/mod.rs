@@ -5,9 +5,16 @@
 
 mod document;
 mod error;
+mod error_answers;
 mod header_rules;
+mod plain_http;
 mod raw;
+mod raw_errors;
+mod raw_plain_http;
+mod raw_routes;
+mod redirect_target;
 mod resolve;
+mod routes;
 mod shape;
 mod types;
 mod units;
@@ -19,10 +26,16 @@ use std::{
 };
 
 pub use error::{Place, Problem, Problems};
+pub use error_answers::{ErrorPage, Errors, UnknownHost};
 pub use header_rules::HeaderRules;
+pub use plain_http::{PlainAction, PlainHttp, RedirectOnly};
+pub use redirect_target::{Given, RedirectTarget};
+pub use routes::{
+    Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
+};
 pub use types::{
-    CertificateSource, Config, Drain, ForwardedStyle, Forwarding, Hsts, Limits, Listen, Log,
-    LogFormat, PlainAction, PlainHttp, Route, Tls, TlsHost,
+    CertificateSource, Config, Drain, FileAt, ForwardedStyle, Forwarding, Hsts, Limits, Listen,
+    Log, LogFormat, Tls, TlsHost,
 };
 pub use upstream::{
     Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,

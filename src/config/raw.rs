@@ -10,12 +10,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{shape, upstream::raw::Upstream};
+use super::{raw_errors, raw_plain_http, raw_routes, shape, upstream::raw::Upstream};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
 pub(super) type Switch = Spanned<bool>;
 pub(super) type Fields = BTreeMap<Text, Text>;
+pub(super) type Moment = Spanned<toml::value::Datetime>;
 
 /// The configuration of tlsfloor.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -28,8 +29,8 @@ pub(super) struct Config {
     #[schemars(with = "Tls")]
     pub tls: Option<Spanned<Tls>>,
     /// What requests on plain ports get.
-    #[schemars(with = "PlainHttp")]
-    pub plain_http: Option<Spanned<PlainHttp>>,
+    #[schemars(with = "raw_plain_http::PlainHttp")]
+    pub plain_http: Option<Spanned<raw_plain_http::PlainHttp>>,
     /// What the two sides are told about each other.
     #[schemars(with = "Forwarding")]
     pub forwarding: Option<Spanned<Forwarding>>,
@@ -39,9 +40,12 @@ pub(super) struct Config {
     /// The API servers.
     #[schemars(with = "Vec<Upstream>")]
     pub upstreams: Vec<Spanned<Upstream>>,
-    /// Which requests go to which upstream.
-    #[schemars(with = "Vec<Route>")]
-    pub routes: Vec<Spanned<Route>>,
+    /// Which requests get what.
+    #[schemars(with = "Vec<raw_routes::Route>")]
+    pub routes: Vec<Spanned<raw_routes::Route>>,
+    /// Answers of the proxy's own.
+    #[schemars(with = "raw_errors::Errors")]
+    pub errors: Option<Spanned<raw_errors::Errors>>,
     /// What is logged, and how.
     #[schemars(with = "Log")]
     pub log: Option<Spanned<Log>>,
@@ -121,24 +125,6 @@ pub(super) struct TlsHost {
     pub certificates: Vec<Spanned<Certificate>>,
 }
 
-/// What requests on plain ports get.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct PlainHttp {
-    /// redirect to HTTPS, refuse with 403, or forward.
-    #[schemars(with = "shape::Action")]
-    pub action: Option<Text>,
-    /// Status of the redirect.
-    #[schemars(with = "shape::RedirectStatus")]
-    pub status: Option<Number>,
-    /// Port of the redirect's target.
-    #[schemars(with = "shape::Port")]
-    pub https_port: Option<Number>,
-    /// Path prefixes forwarded in clear, such as ACME challenges.
-    #[schemars(with = "Vec<shape::PathPrefix>")]
-    pub exempt_paths: Option<Vec<Text>>,
-}
-
 /// What the two sides are told about each other.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -172,31 +158,6 @@ pub(super) struct Hsts {
     pub preload: Option<Switch>,
 }
 
-/// Which requests go to which upstream.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Route {
-    /// A name, *.example.com, or * for all.
-    #[schemars(with = "shape::HostName")]
-    #[serde(default)]
-    pub host: Option<Text>,
-    /// A path prefix; the longest that matches wins.
-    #[schemars(with = "shape::PathPrefix")]
-    #[serde(default)]
-    pub path: Option<Text>,
-    /// The upstream's name.
-    #[schemars(with = "shape::Name")]
-    pub upstream: Option<Text>,
-    /// Changes of header fields on the way to the upstream.
-    #[schemars(with = "HeaderRules")]
-    #[serde(default)]
-    pub request_headers: Option<Spanned<HeaderRules>>,
-    /// Changes of header fields on the way to the client.
-    #[schemars(with = "HeaderRules")]
-    #[serde(default)]
-    pub response_headers: Option<Spanned<HeaderRules>>,
-}
-
 /// Changes of header fields, in this order: remove, set, append.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -225,7 +186,7 @@ pub(super) struct Log {
     /// One line a request.
     #[schemars(with = "bool")]
     pub access: Option<Switch>,
-    /// Lines about refused hellos per client and minute; 0: every one.
+    /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0: every one.
     #[schemars(with = "shape::Lines")]
     pub refused_per_minute: Option<Number>,
 }

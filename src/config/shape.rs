@@ -57,10 +57,14 @@ shapes! {
     HostName = { "type": "string", "minLength": 1, "maxLength": 255 };
     /// Begins with a slash.
     PathPrefix = { "type": "string", "pattern": "^/" };
+    /// In capitals.
+    Method = { "type": "string", "pattern": "^[^a-z\\s]+$" };
+    /// A field's name.
+    FieldName = { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" };
     /// `http://HOST:PORT`
     ServerUrl = { "type": "string", "pattern": "^(http|https|h2c)://[^/?#@]+/?$" };
     /// A server's share.
-    Weight = { "type": "integer", "minimum": 1, "maximum": 1000 };
+    ServerWeight = { "type": "integer", "minimum": 1, "maximum": 1000 };
     /// How a server is chosen.
     Balance = { "type": "string", "enum": ["least_requests", "round_robin", "hash"] };
     /// What a consistent hash is taken of.
@@ -83,10 +87,24 @@ shapes! {
     Action = { "type": "string", "enum": ["redirect", "refuse", "forward"] };
     /// How an upstream is told who asks.
     ForwardedStyle = { "type": "string", "enum": ["x-forwarded", "forwarded", "both"] };
+    /// Which plain requests are redirected.
+    RedirectOnly = { "type": "string", "enum": ["all", "safe"] };
+    /// A TOML date-time with an offset; a string where the document is JSON.
+    Moment = { "type": "string", "format": "date-time" };
+    /// An absolute URL.
+    Url = { "type": "string", "pattern": "^https?://[^\\s<>\"\\\\]+$" };
     /// The formats that there are.
     Format = { "type": "string", "enum": ["json", "text"] };
     /// Redirects that may stay.
     RedirectStatus = { "type": "integer", "enum": [301, 302, 307, 308] };
+    /// What an unknown host gets.
+    UnknownHost = { "type": "integer", "enum": [404, 421] };
+    /// Statuses of final answers.
+    AnswerStatus = { "type": "integer", "minimum": 200, "maximum": 599 };
+    /// Statuses of errors.
+    ErrorStatus = { "type": "integer", "minimum": 400, "maximum": 599 };
+    /// A share of a split.
+    Weight = { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     /// A TCP port.
     Port = { "type": "integer", "minimum": 1, "maximum": 65535 };
     /// Threads.

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{HeaderRules, Place, Upstream};
+use super::{Errors, Place, PlainHttp, Route, Upstream};
 use crate::{host::HostPattern, network::Network, version::TlsVersion};
 
 /// A whole configuration.
@@ -27,6 +27,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// `[[routes]]`
     pub routes: Vec<Route>,
+    /// `[errors]`
+    pub errors: Errors,
     /// `[log]`
     pub log: Log,
     /// `[drain]`
@@ -107,29 +109,15 @@ pub enum CertificateSource {
     },
 }
 
-/// `[plain_http]`
+/// A file that something else than a certificate is in.
 #[derive(Clone, Debug, Serialize)]
-pub struct PlainHttp {
-    /// What a plain request gets.
-    pub action: PlainAction,
-    /// Status of the redirect: 301, 302, 307 or 308.
-    pub status: u16,
-    /// The port in the redirect's target; 443 is left out of it.
-    pub https_port: u16,
-    /// Path prefixes that are forwarded in clear (ACME challenges).
-    pub exempt_paths: Vec<String>,
-}
-
-/// `plain_http.action`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PlainAction {
-    /// Sent to the same URL over HTTPS.
-    Redirect,
-    /// 403 that says why.
-    Refuse,
-    /// Forwarded like a TLS request.
-    Forward,
+#[serde(transparent)]
+pub struct FileAt {
+    /// Absolute or relative to the working directory by now.
+    pub path: PathBuf,
+    /// Where the value stands, for problems found later.
+    #[serde(skip)]
+    pub place: Place,
 }
 
 /// `[forwarding]`: what the two sides are told about each other.
@@ -183,24 +171,6 @@ pub struct Hsts {
     pub preload: bool,
 }
 
-/// `[[routes]]`
-#[derive(Clone, Debug, Serialize)]
-pub struct Route {
-    /// `*` where absent.
-    pub host: HostPattern,
-    /// A path prefix that begins with `/`; `/` where absent.
-    pub path: String,
-    /// Index into `Config::upstreams`.
-    pub upstream: usize,
-    /// Changes on the way to the upstream.
-    pub request_headers: HeaderRules,
-    /// Changes on the way to the client.
-    pub response_headers: HeaderRules,
-    /// Where the route stands, for problems found later.
-    #[serde(skip)]
-    pub place: Place,
-}
-
 /// `[log]`
 #[derive(Clone, Debug, Serialize)]
 pub struct Log {
@@ -210,7 +180,8 @@ pub struct Log {
     pub level: String,
     /// One line a request.
     pub access: bool,
-    /// Lines about refused hellos per client and minute; 0: every one.
+    /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0:
+    /// every one.
     pub refused_per_minute: u32,
 }
 

@@ -26,6 +26,7 @@ pub(super) struct Exchange {
     client: Rc<Client>,
     snapshot: Arc<Snapshot>,
     route: Option<usize>,
+    upstream: Option<usize>,
     protocol: Protocol,
     started: Instant,
     code: u16,
@@ -52,6 +53,7 @@ impl Exchange {
             client: Rc::clone(client),
             snapshot: Arc::clone(&view.snapshot),
             route: None,
+            upstream: None,
             protocol: protocol(request.version()),
             started: Instant::now(),
             code: CLIENT_CLOSED,
@@ -92,6 +94,10 @@ impl Exchange {
         self.route = Some(route);
     }
 
+    pub(super) fn goes_to(&mut self, upstream: usize) {
+        self.upstream = Some(upstream);
+    }
+
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.code = status.as_u16();
     }
@@ -129,9 +135,10 @@ impl Exchange {
     }
 
     fn write_log(&self, entry: &Entry) {
-        let config = &self.snapshot.config;
-        let route = self.route.and_then(|route| config.routes.get(route));
-        let upstream = route.and_then(|route| config.upstreams.get(route.upstream));
+        let snapshot = &self.snapshot;
+        let route = self.route.and_then(|route| snapshot.routes.get(route));
+        let upstreams = &snapshot.config.upstreams;
+        let upstream = self.upstream.and_then(|upstream| upstreams.get(upstream));
         let tls = self.client.tls.as_ref();
         tracing::info!(
             event = "access",
@@ -150,7 +157,7 @@ impl Exchange {
             cipher = tls.map(|tls| tls.session.cipher.as_str()),
             sni = tls.and_then(|tls| tls.sni.as_ref()).map(|sni| sni.as_str()),
             ja4 = tls.map(|tls| tls.ja4.as_str()),
-            route = route.map(|route| format!("{}{}", route.host, route.path)),
+            route = route.map(|route| route.label.as_str()),
             upstream = upstream.map(|upstream| &*upstream.name),
             broke_off = entry.broke_off,
         );

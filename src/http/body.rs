@@ -31,6 +31,13 @@ pub(super) enum Content {
     Upstream(upstream::Body),
 }
 
+impl Content {
+    /// No bytes at all.
+    pub(super) const fn none() -> Self {
+        Self::Own(Bytes::new())
+    }
+}
+
 impl Body {
     pub(super) fn new(content: Content, exchange: Exchange) -> Self {
         Self { content, exchange: Some(exchange) }

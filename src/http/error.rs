@@ -28,9 +28,18 @@ pub(crate) enum RequestError {
     /// No tunnel is offered.
     #[error("CONNECT is not served here")]
     Connect,
+    /// `rewrite_prefix` with dot segments.
+    #[error("the request's path leads out of the prefix that it is routed by")]
+    PathClimbs,
     /// RFC 9112 6.1
     #[error("the request uses a transfer coding other than chunked")]
     TransferCoding,
+    /// RFC 9110 15.5.20: another site's host, or none of ours with `errors.unknown_host = 421`.
+    #[error("this host is not served over this connection; open one of its own for it")]
+    Misdirected,
+    /// No route is for this host.
+    #[error("no such host is served here")]
+    UnknownHost,
     /// No route matches host and path.
     #[error("nothing is served at this host and path")]
     NoRoute,
@@ -54,10 +63,12 @@ impl RequestError {
             | Self::HostTwice
             | Self::HostInvalid
             | Self::HostDiffers
-            | Self::TargetInvalid => StatusCode::BAD_REQUEST,
+            | Self::TargetInvalid
+            | Self::PathClimbs => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
-            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::UnknownHost | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::PlainHttp => StatusCode::FORBIDDEN,
             Self::Upstream(error) => error.status(),
         }
@@ -72,6 +83,20 @@ impl RequestError {
         }
     }
 
+    /// The last word of the problem's `type`: a contract with programs. Where `Proxy-Status` tells
+    /// it apart as well, its word is taken.
+    #[must_use]
+    pub(crate) fn problem(&self) -> &'static str {
+        match self {
+            Self::PlainHttp => "https_required",
+            Self::Misdirected => "misdirected_request",
+            Self::Connect => "method_not_served",
+            Self::UnknownHost => "unknown_host",
+            Self::NoRoute => "no_route",
+            error => error.proxy_status(),
+        }
+    }
+
     /// The error type of `Proxy-Status` (RFC 9209 2.3).
     #[must_use]
     pub(crate) fn proxy_status(&self) -> &'static str {
@@ -81,9 +106,10 @@ impl RequestError {
             | Self::HostInvalid
             | Self::HostDiffers
             | Self::TargetInvalid
+            | Self::PathClimbs
             | Self::TransferCoding => "http_request_error",
-            Self::Connect | Self::PlainHttp => "http_request_denied",
-            Self::NoRoute => "destination_not_found",
+            Self::Connect | Self::PlainHttp | Self::Misdirected => "http_request_denied",
+            Self::UnknownHost | Self::NoRoute => "destination_not_found",
             Self::Upstream(error) => error.proxy_status(),
         }
     }

@@ -41,7 +41,7 @@ pub(crate) async fn serve<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client
     let mut watch = Watch::new(client);
     let end = std::future::poll_fn(|cx| poll(&mut connection, &mut watch, cx)).await;
     let parts = connection.into_parts();
-    let (mut stream, unread) = parts.io.into_inner().into_parts();
+    let (stream, unread) = parts.io.into_inner().into_parts();
     if let Some(tunnel) = client.tunnel.take() {
         return End::Tunnel(stream, join(parts.read_buf, unread), tunnel);
     }
@@ -49,15 +49,43 @@ pub(crate) async fn serve<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client
         Stop::Rest => End::Idle(stream, join(parts.read_buf, unread)),
         Stop::Cut => End::Broken(stream),
         Stop::Over if client.activity.is_aborted() => End::Broken(stream),
-        Stop::Over => End::Over(stream),
+        Stop::Over => match client.activity.held_back().map(unreadable) {
+            Some((status, detail)) => last_word(stream, client, status, detail).await,
+            None => End::Over(stream),
+        },
         Stop::Late => {
             let detail = "the request's head did not come in time";
-            let answer = respond::raw(StatusCode::REQUEST_TIMEOUT, "http_request_error", detail);
-            let limit = client.shard.view().timeouts.write;
-            let sent = client.activity.timer.limit(limit, stream.write_all(&answer)).await;
-            if matches!(sent, Ok(Ok(()))) { End::Over(stream) } else { End::Broken(stream) }
+            last_word(stream, client, StatusCode::REQUEST_TIMEOUT, detail).await
         }
     }
+}
+
+/// What hyper would have answered without a word to a head that it cannot read.
+fn unreadable(status: u16) -> (StatusCode, &'static str) {
+    match status {
+        414 => (StatusCode::URI_TOO_LONG, "the request's target is too long"),
+        431 => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "the request's head is too large or has too many fields",
+        ),
+        _ => (StatusCode::BAD_REQUEST, "the request's head is not one of HTTP/1"),
+    }
+}
+
+/// An answer to what never became a request; the connection is over with it.
+async fn last_word<S: Socket>(
+    mut stream: S,
+    client: &Client,
+    status: StatusCode,
+    detail: &str,
+) -> End<S> {
+    let view = client.shard.view();
+    let id = client.shard.request_ids.next();
+    let (ip, code) = (client.address.ip, status.as_u16());
+    tracing::debug!(client = %ip, status = code, detail, "answered by the proxy");
+    let answer = respond::raw(status, detail, &view.snapshot.error_pages, &id);
+    let sent = client.activity.timer.limit(view.timeouts.write, stream.write_all(&answer)).await;
+    if matches!(sent, Ok(Ok(()))) { End::Over(stream) } else { End::Broken(stream) }
 }
 
 enum Stop {

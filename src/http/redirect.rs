@@ -3,18 +3,33 @@
 //! Pure; called by `service`. The target of a redirect is built from checked parts only, so a
 //! client can neither split the response nor send another client elsewhere.
 
-use hyper::http::uri::PathAndQuery;
+use hyper::{Method, http::uri::PathAndQuery};
 
-use crate::config::{PlainAction, PlainHttp};
+use super::path::climbs;
+use crate::config::{PlainAction, PlainHttp, RedirectOnly};
 
-/// What `config` says to do with a plain request for `path`.
-pub(super) fn action(config: &PlainHttp, path: &str) -> PlainAction {
-    let exempt = |prefix: &String| path.starts_with(prefix.as_str());
-    if config.exempt_paths.iter().any(exempt) && !climbs(path) {
-        PlainAction::Forward
-    } else {
-        config.action
+/// What `config` says to do with a plain request.
+pub(super) fn action(
+    config: &PlainHttp,
+    method: &Method,
+    path: &str,
+    has_credentials: bool,
+) -> PlainAction {
+    let safe = matches!(*method, Method::GET | Method::HEAD) && !has_credentials;
+    match config.action {
+        _ if is_exempt(config, path) => PlainAction::Forward,
+        // A client that is redirected never learns that its password went out in clear.
+        PlainAction::Redirect if config.redirect_only == RedirectOnly::Safe && !safe => {
+            PlainAction::Refuse
+        }
+        action => action,
     }
+}
+
+/// Whether `path` stays in clear.
+pub(super) fn is_exempt(config: &PlainHttp, path: &str) -> bool {
+    let exempt = |prefix: &String| path.starts_with(prefix.as_str());
+    config.exempt_paths.iter().any(exempt) && !climbs(path)
 }
 
 /// The same resource over HTTPS. `host` comes without a port, an IPv6 address with brackets.
@@ -27,26 +42,18 @@ pub(super) fn target(config: &PlainHttp, host: &str, path: Option<&PathAndQuery>
     }
 }
 
-/// Whether an upstream could read the path as one above the prefix: dot segments, also encoded.
-fn climbs(path: &str) -> bool {
-    let path = path.to_ascii_lowercase().replace("%2e", ".");
-    let mut segments = path.split(['/', '\\']).flat_map(|part| part.split("%2f"));
-    segments.any(|segment| segment == ".." || segment.starts_with("..;")) || path.contains("%5c")
-}
-
 #[cfg(test)]
 mod tests {
-    use hyper::http::uri::PathAndQuery;
+    use hyper::{Method, http::uri::PathAndQuery};
 
     use super::{action, target};
-    use crate::config::{PlainAction, PlainHttp};
+    use crate::config::{PlainAction, PlainHttp, RedirectOnly};
 
     fn config(https_port: u16) -> PlainHttp {
         PlainHttp {
-            action: PlainAction::Redirect,
-            status: 301,
             https_port,
             exempt_paths: vec!["/.well-known/acme-challenge/".into()],
+            ..PlainHttp::default()
         }
     }
 
@@ -61,9 +68,30 @@ mod tests {
     }
 
     #[test]
+    fn only_safe_requests_without_credentials_may_be_redirected() {
+        let safe = PlainHttp { redirect_only: RedirectOnly::Safe, ..config(443) };
+        let cases = [
+            (Method::GET, false, PlainAction::Redirect),
+            (Method::HEAD, false, PlainAction::Redirect),
+            (Method::GET, true, PlainAction::Refuse),
+            (Method::POST, false, PlainAction::Refuse),
+            (Method::OPTIONS, false, PlainAction::Refuse),
+        ];
+        for (method, credentials, expected) in cases {
+            assert_eq!(action(&safe, &method, "/", credentials), expected, "{method}");
+            let all = action(&config(443), &method, "/", credentials);
+            assert_eq!(all, PlainAction::Redirect, "{method}");
+        }
+        let exempt = action(&safe, &Method::POST, "/.well-known/acme-challenge/x", true);
+        assert_eq!(exempt, PlainAction::Forward);
+        let forward = PlainHttp { action: PlainAction::Forward, ..safe };
+        assert_eq!(action(&forward, &Method::POST, "/", true), PlainAction::Forward);
+    }
+
+    #[test]
     fn exempt_paths_cannot_be_climbed_out_of() {
         let base = "/.well-known/acme-challenge/";
-        let of = |path: &str| action(&config(443), path);
+        let of = |path: &str| action(&config(443), &Method::GET, path, false);
         assert_eq!(of(&format!("{base}token")), PlainAction::Forward);
         assert_eq!(of("/v1"), PlainAction::Redirect);
         for tail in

@@ -5,11 +5,10 @@
 
 use std::{convert::Infallible, pin::Pin, rc::Rc};
 
-use bytes::Bytes;
 use hyper::{
-    Request, Response, StatusCode,
+    Method, Request, Response,
     body::{Body as HttpBody, Incoming},
-    header::{CONTENT_TYPE, EXPECT, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{CONTENT_LENGTH, EXPECT, HeaderValue, RETRY_AFTER},
     http::request,
     service::Service,
 };
@@ -21,12 +20,13 @@ use super::{
     authority::Authority,
     body::Content,
     forwarding::Hop,
-    grpc, headers, redirect, respond,
+    grpc, headers, own, path, plain, respond,
+    routing::{self, Taken, Way},
     rules::{self, Change},
     upgrade::Asked,
 };
 use crate::{
-    config::PlainAction,
+    config::Route,
     shard::View,
     upstream::{self, Pool, RequestBody, Switched, UpstreamError},
 };
@@ -54,13 +54,17 @@ impl Service<Request<Incoming>> for Requests {
 fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     let view = client.shard.view();
     let mut exchange = Exchange::begin(&client, &view, &request);
-    let grpc = grpc::content_type(&request);
     let asker = Asker::of(&client, &view, request.headers());
+    let tone = Tone {
+        head: request.method() == Method::HEAD,
+        grpc: grpc::content_type(&request),
+        notice: plain::has_notice(&client, &view, &request),
+    };
     let next = decide(&client, &view, &mut exchange, &asker, request);
     let id = asker.id;
     Box::pin(async move {
         let answered = match next {
-            Ok(Next::Answer(response)) => Ok(response),
+            Ok(Next::Answer(response)) => Ok(ours(&client, &view, response, &tone, &id)),
             Ok(Next::Forward(pool, request, rules)) => {
                 forward(&client, &view, &pool, request, rules).await
             }
@@ -78,16 +82,31 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
             }
             Err(error) => Err(error),
         };
-        let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id, grpc));
+        let mut response =
+            answered.unwrap_or_else(|error| failed(&client, &view, &error, &tone, &id));
+        if tone.notice
+            && let Some(notice) = &view.snapshot.notice
+        {
+            notice.put(response.headers_mut());
+        }
         exchange.answered(response.status());
         Ok(response.map(|content| Body::new(content, exchange)))
     })
 }
 
-/// What a request's head leads to.
+/// What of a request decides how it is spoken to.
+struct Tone {
+    /// It wants no body.
+    head: bool,
+    /// It is a gRPC call of this content type.
+    grpc: Option<HeaderValue>,
+    /// It has to hear that plain HTTP ends.
+    notice: bool,
+}
+
+/// What a request's head leads to; with what the response will be changed by.
 enum Next {
     Answer(Response<Content>),
-    /// With what the response will be changed by.
     Forward(Rc<Pool>, Request<RequestBody>, Vec<Change>),
     Upgrade(Rc<Pool>, Request<RequestBody>, Asked, Vec<Change>),
 }
@@ -103,20 +122,34 @@ fn decide(
     exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), asker);
     let authority = authority?;
     if client.tls.is_none()
-        && let Some(answer) = plain(client, view, authority.as_ref(), &request)?
+        && let Some(answer) = plain::answer(client, view, authority.as_ref(), &request, &asker.id)?
     {
         return Ok(Next::Answer(answer));
     }
-    let (route, pool) = find(client, view, authority.as_ref(), &request)?;
-    exchange.takes(route);
+    let Taken { index, route, way } = routing::take(client, view, authority.as_ref(), &request)?;
+    exchange.takes(index);
+    let matched = route.path.as_str().len();
+    let (upstream, pool) = match way {
+        Way::Upstream(upstream, pool) => (upstream, pool),
+        Way::Respond(respond) => return Ok(Next::Answer(own::respond(respond))),
+        Way::Redirect(redirect) => {
+            let answer = own::redirect(redirect, client, authority.as_ref(), &request, matched);
+            return answer.map(Next::Answer);
+        }
+    };
     let asked = Asked::by(&mut request);
     let expects = headers::expects_continue(&request);
     let (mut parts, body) = request.into_parts();
+    if let Some(prefix) = &route.rewrite_prefix {
+        let rewritten = path::rewrite(&parts.uri, matched, prefix);
+        parts.uri = rewritten.ok_or(RequestError::PathClimbs)?;
+    }
     let forwarding = &view.snapshot.config.forwarding;
     let hop = Hop { client, asker, authority: authority.as_ref(), forwarding };
     headers::to_upstream(&mut parts, &hop)?;
-    let rules = rule(view, route, &hop, &mut parts);
+    let rules = rule(route, &hop, &mut parts);
     exchange.traced(&parts.headers);
+    exchange.goes_to(upstream);
     if let Some(asked) = asked {
         asked.put(&mut parts);
         let request = Request::from_parts(parts, RequestBody::empty());
@@ -131,10 +164,7 @@ fn decide(
 }
 
 /// Carries out the route's rules for the request, and gives those for its response.
-fn rule(view: &View, route: usize, hop: &Hop<'_>, parts: &mut request::Parts) -> Vec<Change> {
-    let Some(route) = view.snapshot.config.routes.get(route) else {
-        return Vec::new();
-    };
+fn rule(route: &Route, hop: &Hop<'_>, parts: &mut request::Parts) -> Vec<Change> {
     let path = parts.uri.path();
     let for_response = if route.response_headers.is_empty() {
         Vec::new()
@@ -200,56 +230,6 @@ fn begin(client: &Rc<Client>, asked: Asked, tunnel: Tunnel) {
     }
 }
 
-/// What a plain port answers by itself; none where the request is forwarded.
-fn plain<B>(
-    client: &Client,
-    view: &View,
-    authority: Option<&Authority>,
-    request: &Request<B>,
-) -> Result<Option<Response<Content>>, RequestError> {
-    let config = &view.snapshot.config.plain_http;
-    let action = redirect::action(config, request.uri().path());
-    client.shard.counters.plain_http(action);
-    match action {
-        PlainAction::Forward => Ok(None),
-        PlainAction::Refuse => Err(RequestError::PlainHttp),
-        PlainAction::Redirect => {
-            let authority = authority.ok_or(RequestError::HostMissing)?;
-            let path = request.uri().path_and_query();
-            let target = redirect::target(config, authority.host(), path);
-            moved(config.status, &target).map(Some)
-        }
-    }
-}
-
-fn moved(status: u16, target: &str) -> Result<Response<Content>, RequestError> {
-    let location = HeaderValue::try_from(target);
-    let location = location.map_err(|_invalid| RequestError::TargetInvalid)?;
-    let text = format!("This API is served over HTTPS only: {target}\n");
-    let mut response = Response::new(Content::Own(Bytes::from(text)));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
-    let headers = response.headers_mut();
-    headers.insert(LOCATION, location);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    Ok(response)
-}
-
-fn find<'a, B>(
-    client: &Client,
-    view: &'a View,
-    authority: Option<&Authority>,
-    request: &Request<B>,
-) -> Result<(usize, &'a Rc<Pool>), RequestError> {
-    let sni = client.tls.as_ref().and_then(|tls| tls.sni.as_ref());
-    let host = authority.map_or_else(|| sni.map_or("", |sni| sni.as_str()), Authority::host);
-    let snapshot = &view.snapshot;
-    let route = snapshot.router.find(host, request.uri().path());
-    let route = route.ok_or(RequestError::NoRoute)?;
-    let upstream = snapshot.config.routes.get(route).map(|route| route.upstream);
-    let pool = upstream.and_then(|upstream| view.pools.get(upstream));
-    Ok((route, pool.ok_or(RequestError::NoRoute)?))
-}
-
 fn upload(client: &Client, view: &View, body: Incoming) -> RequestBody {
     if body.is_end_stream() {
         RequestBody::empty()
@@ -262,8 +242,8 @@ fn failed(
     client: &Client,
     view: &View,
     error: &RequestError,
-    id: HeaderValue,
-    grpc: Option<HeaderValue>,
+    tone: &Tone,
+    id: &HeaderValue,
 ) -> Response<Content> {
     tracing::debug!(
         client = %client.address.ip,
@@ -272,15 +252,33 @@ fn failed(
         %error,
         "answered by the proxy",
     );
-    let mut response = match grpc {
-        Some(content_type) => grpc::error(error, content_type),
-        None => respond::error(error),
-    }
-    .map(Content::Own);
-    response.headers_mut().insert(X_REQUEST_ID, id);
+    let response = match &tone.grpc {
+        Some(content_type) => grpc::error(error, content_type.clone()),
+        None => respond::error(error, &view.snapshot.error_pages, id),
+    };
+    let mut response = ours(client, view, response.map(Content::Own), tone, id);
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    headers::set_hsts(response.headers_mut(), client, &view.snapshot);
+    response
+}
+
+/// What every answer of our own carries; to HEAD it is the same without its body, which hyper sees
+/// to over HTTP/1.1 only.
+fn ours(
+    client: &Client,
+    view: &View,
+    mut response: Response<Content>,
+    tone: &Tone,
+    id: &HeaderValue,
+) -> Response<Content> {
+    if tone.head
+        && let Content::Own(body) = std::mem::replace(response.body_mut(), Content::none())
+    {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, id.clone());
+    headers::set_hsts(headers, client, &view.snapshot);
     response
 }

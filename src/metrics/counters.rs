@@ -82,8 +82,8 @@ impl Counters {
     }
 
     /// A request on a plain port.
-    pub fn plain_http(&self, action: PlainAction) {
-        self.plain_http.add([Plain::from(action).index(), Credentials::None.index()]);
+    pub fn plain_http(&self, action: PlainAction, credentials: Credentials) {
+        self.plain_http.add([Plain::from(action).index(), credentials.index()]);
     }
 
     /// A PROXY header, or one that did not come.

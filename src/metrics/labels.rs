@@ -68,10 +68,18 @@ impl From<PlainAction> for Plain {
 }
 
 labels! {
-    /// Whether a plain request carried credentials. Nothing looks for them yet.
+    /// The most telling credentials that a plain request carried.
     pub enum Credentials {
-        /// None were looked for or found.
+        /// None were found.
         None = "none",
+        /// `Authorization`
+        Authorization = "authorization",
+        /// `Cookie`
+        Cookie = "cookie",
+        /// One of `plain_http.credential_headers`.
+        Header = "header",
+        /// One of `plain_http.credential_params`.
+        Parameter = "parameter",
     }
 }
 

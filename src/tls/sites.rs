@@ -25,6 +25,23 @@ pub struct Site {
     certificates: Vec<Arc<Certificate>>,
 }
 
+impl Site {
+    /// Whether both have the same floor and the same certificates, in whatever order.
+    fn serves_like(&self, other: &Self) -> bool {
+        let (own, others) = (&self.certificates, &other.certificates);
+        let same = |one: &Arc<Certificate>, two: &Arc<Certificate>| {
+            Arc::ptr_eq(one, two) || one.key.cert == two.key.cert
+        };
+        let within = |some: &[Arc<Certificate>], all: &[Arc<Certificate>]| {
+            some.iter().all(|one| all.iter().any(|two| same(one, two)))
+        };
+        std::ptr::eq(self, other)
+            || (self.policy.minimum == other.policy.minimum
+                && within(own, others)
+                && within(others, own))
+    }
+}
+
 /// All sites.
 #[derive(Debug)]
 pub struct Sites {
@@ -55,6 +72,16 @@ impl Sites {
             HostPattern::Any => &self.rest,
         };
         site.certificates.iter().any(|certificate| certificate.covers_pattern(pattern))
+    }
+
+    /// Whether a request for `host` may come over a connection whose client asked for `sni`: both
+    /// have the same floor and certificates, so nobody gets to a strict host through a lax one.
+    #[must_use]
+    pub fn serve_alike(&self, sni: Option<&Host>, host: &str) -> bool {
+        if self.exact.is_empty() && self.wildcard.is_empty() {
+            return true;
+        }
+        Host::parse(host).is_ok_and(|host| self.find(sni).serves_like(self.find(Some(&host))))
     }
 
     /// Each certificate's name and when it ends, in seconds since 1970.

@@ -19,10 +19,12 @@ const FLOORS: &[&[&str]] = &[
     &["closing", "http", "refusal"],
     &["shard"],
     &["snapshot"],
-    &["rollout", "route", "telemetry", "tls", "upstream"],
+    &["error_pages", "keyed_hash", "notice", "rollout", "route", "telemetry", "tls", "upstream"],
+    &["named_file"],
     &["config", "metrics", "policy", "refusals"],
     &["hello", "proxy_protocol"],
     &[
+        "chance",
         "drain",
         "fields",
         "host",
@@ -58,7 +60,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("rcgen", &["cli/"]),
     ("clap", &["cli/"]),
     ("socket2", &["sockets.rs"]),
-    ("aws_lc_rs", &["hello/ja4.rs", "http/upgrade.rs", "request_id.rs", "tls/"]),
+    ("aws_lc_rs", &["hello/ja4.rs", "http/upgrade.rs", "keyed_hash.rs", "request_id.rs", "tls/"]),
+    ("jiff", &["config/", "notice.rs"]),
 ];
 
 /// Names that say nothing.

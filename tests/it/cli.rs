@@ -32,12 +32,12 @@ fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// A folder with a certificate for localhost and a configuration.
-struct Folder {
-    dir: TempDir,
+pub(crate) struct Folder {
+    pub(crate) dir: TempDir,
 }
 
 impl Folder {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let issued = Pki::shared().issue(&["localhost", "127.0.0.1"]);
         std::fs::write(dir.path().join("chain.pem"), issued.chain_pem()).unwrap();
@@ -56,15 +56,16 @@ fn text(path: &Path) -> &str {
 }
 
 /// `tlsfloor run` as a process, and what it logs.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
-    https: SocketAddr,
+    pub(crate) https: SocketAddr,
+    pub(crate) http: SocketAddr,
     admin: SocketAddr,
 }
 
 impl Running {
-    fn start(folder: &Folder) -> Self {
+    pub(crate) fn start(folder: &Folder) -> Self {
         Self::spawn(tlsfloor(&["run", "-c", text(&folder.config())]))
     }
 
@@ -76,7 +77,8 @@ impl Running {
             let listed = start[key].as_str().unwrap().trim_matches(['[', ']']);
             listed.parse().unwrap_or_else(|_| panic!("{start}"))
         };
-        Self { https: first("https"), admin: first("admin"), child, lines }
+        let [https, http, admin] = ["https", "http", "admin"].map(first);
+        Self { https, http, admin, child, lines }
     }
 
     fn signal(&self, name: &str) {
@@ -84,11 +86,11 @@ impl Running {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    fn event(&mut self, name: &str) -> Value {
+    pub(crate) fn event(&mut self, name: &str) -> Value {
         event(&mut self.lines, name)
     }
 
-    fn line(&mut self) -> Value {
+    pub(crate) fn line(&mut self) -> Value {
         line(&mut self.lines)
     }
 }
@@ -311,6 +313,39 @@ async fn a_load_balancer_that_sends_no_proxy_header_is_named() {
     let mut rest = String::new();
     running.lines.read_to_string(&mut rest).unwrap();
     assert_eq!(rest.matches("proxy_header").count(), 0, "one client fills no log: {rest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_access_log_names_the_upstream_that_was_chosen() {
+    let upstream = Upstream::text("hello").await;
+    let routes = r#"
+        [log]
+        access = true
+        [[upstreams]]
+        name = "idle"
+        servers = ["http://127.0.0.1:1"]
+        [[routes]]
+        name = "shared out"
+        split = [{ upstream = "idle", weight = 0 }, { upstream = "api", weight = 5 }]
+        [[routes]]
+        path_exact = "/moved"
+        redirect = { to = "/" }
+    "#;
+    let folder = Folder::new(&(proxy::base(upstream.address) + routes));
+    let mut running = Running::start(&folder);
+    TlsClient::http1().get(running.https, "/").await;
+    let line = running.event("access");
+    assert_eq!(
+        (line["route"].as_str(), line["upstream"].as_str()),
+        (Some("shared out"), Some("api"))
+    );
+    TlsClient::http1().get(running.https, "/moved").await;
+    let line = running.event("access");
+    assert_eq!(
+        (line["route"].as_str(), line["status"].as_u64()),
+        (Some("*/moved exact"), Some(308))
+    );
+    assert!(line["upstream"].is_null(), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

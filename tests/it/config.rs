@@ -55,7 +55,7 @@ fn each_problem_in_its_words() {
         ),
         (
             "[zebra]\n",
-            "t.toml:1:2 zebra: found an unknown key, expected one of drain, forwarding, hsts, limits, listen, log, plain_http, routes, tls, upstreams",
+            "t.toml:1:2 zebra: found an unknown key, expected one of drain, errors, forwarding, hsts, limits, listen, log, plain_http, routes, tls, upstreams",
         ),
         (
             "[listen]\nworkers = \"four\"\n",
@@ -96,6 +96,54 @@ fn each_problem_in_its_words() {
             "t.toml:2:17 plain_http.exempt_paths[0]: found \"x\", expected a path that begins with /",
         ),
         (
+            "[plain_http]\nsunset = \"2027-03-01T09:00:00Z\"\n",
+            "t.toml:2:10 plain_http.sunset: found \"2027-03-01T09:00:00Z\", expected a date-time with an offset and without quotes, such as 2027-03-01T09:00:00Z",
+        ),
+        (
+            "[plain_http]\nsunset = 2027-03-01\n",
+            "t.toml:2:10 plain_http.sunset: found 2027-03-01, expected a date-time with an offset and without quotes, such as 2027-03-01T09:00:00Z",
+        ),
+        (
+            "[plain_http]\nsunset = 2027-03-01T09:00:00Z\ndeprecation = 2027-03-01T09:00:01Z\n",
+            "t.toml:2:10 plain_http.sunset: found 2027-03-01T09:00:00Z, expected a time not before deprecation",
+        ),
+        (
+            "[plain_http]\nstatus = 2027-03-01T09:00:00Z\n",
+            "t.toml:2:10 plain_http.status: found 2027-03-01T09:00:00Z, expected a whole number",
+        ),
+        (
+            "[plain_http]\nnotice = \"https://a/>x\"\n",
+            "t.toml:2:10 plain_http.notice: found \"https://a/>x\", expected a URL such as \"https://api.example.com/tls-notice\"",
+        ),
+        (
+            "[plain_http]\ncredential_headers = [\"Cookie\"]\n",
+            "t.toml:2:23 plain_http.credential_headers[0]: found \"Cookie\", expected another field: this one is always looked for",
+        ),
+        (
+            "[plain_http]\nredirect_only = \"save\"\n",
+            "t.toml:2:17 plain_http.redirect_only: found \"save\", expected \"safe\"?",
+        ),
+        (
+            "[errors]\npages = [{ status = 503, file = \"a\", content_type = \"text/html\" }]\n",
+            "t.toml:2:53 errors.pages[0].content_type: found \"text/html\", expected a media type other than HTML such as \"application/json\"",
+        ),
+        (
+            "[errors]\npages = [{ status = 200, file = \"a\" }]\n",
+            "t.toml:2:21 errors.pages[0].status: found 200, expected a whole number from 400 to 599",
+        ),
+        (
+            "[errors]\npages = [{ status = 503 }]\n",
+            "t.toml:2:10 errors.pages[0].file: found nothing, expected the name of a file",
+        ),
+        (
+            "[errors]\npages = [{ status = 503, file = \"a\" }, { status = 503, file = \"b\" }]\n",
+            "t.toml:2:40 errors.pages[1]: found status 503 again, expected each once",
+        ),
+        (
+            "[errors]\nunknown_host = 403\n",
+            "t.toml:2:16 errors.unknown_host: found 403, expected 404 or 421",
+        ),
+        (
             "[limits]\nidle_timeout = \"10\"\n",
             "t.toml:2:16 limits.idle_timeout: found \"10\", expected a duration such as \"250ms\", \"10s\", \"5m\", \"1h\" or \"365d\"",
         ),
@@ -126,7 +174,7 @@ fn each_problem_of_upstreams_routes_and_hosts() {
         ),
         (
             "[[routes]]\nhost = \"a\"\n",
-            "t.toml:7:1 routes[0].upstream: found nothing, expected the name of an upstream",
+            "t.toml:7:1 routes[0]: found nothing, expected exactly one of upstream, split, redirect and respond",
         ),
         (
             "[[routes]]\nhost = \"a b\"\nupstream = \"orders\"\n",
@@ -139,6 +187,78 @@ fn each_problem_of_upstreams_routes_and_hosts() {
         (
             "[[routes]]\nupstream = \"orders\"\n[[routes]]\nupstream = \"orders\"\n",
             "t.toml:9:1 routes[1]: found host * and path / again, expected each pair once",
+        ),
+        (
+            "[[routes]]\nmethods = [\"GET\"]\nupstream = \"orders\"\n[[routes]]\nupstream = \"orders\"\n[[routes]]\nmethods = [\"GET\"]\nheaders = []\nupstream = \"orders\"\n",
+            "t.toml:12:1 routes[2]: found host * and path / again with conditions that a route tried before this one covers, expected a route that can be reached",
+        ),
+        (
+            "[[routes]]\nupstream = \"orders\"\nrespond = { status = 200 }\n",
+            "t.toml:7:1 routes[0]: found more than one, expected exactly one of upstream, split, redirect and respond",
+        ),
+        (
+            "[[routes]]\npath = \"/a\"\npath_exact = \"/b\"\nupstream = \"orders\"\n",
+            "t.toml:9:14 routes[0].path_exact: found \"/b\", expected either path or path_exact",
+        ),
+        (
+            "[[routes]]\npath = \"/a/\"\nrewrite_prefix = \"/b\"\nupstream = \"orders\"\n",
+            "t.toml:9:18 routes[0].rewrite_prefix: found \"/b\", expected a prefix that ends with / as the path does",
+        ),
+        (
+            "[[routes]]\nrewrite_prefix = \"/b/\"\nrespond = { status = 200 }\n",
+            "t.toml:8:18 routes[0].rewrite_prefix: found \"/b/\", expected no rewrite_prefix on a route without an upstream",
+        ),
+        (
+            "[[routes]]\nmethods = [\"get\"]\nupstream = \"orders\"\n",
+            "t.toml:8:12 routes[0].methods[0]: found \"get\", expected a method in capitals such as \"GET\"",
+        ),
+        (
+            "[[routes]]\nheaders = [{ name = \"x\" }]\nupstream = \"orders\"\n",
+            "t.toml:8:12 routes[0].headers[0]: found neither, expected either value or present",
+        ),
+        (
+            "[[routes]]\nheaders = [{ name = \"x y\", present = true }]\nupstream = \"orders\"\n",
+            "t.toml:8:21 routes[0].headers[0].name: found \"x y\", expected a field's name such as \"x-version\"",
+        ),
+        (
+            "[[routes]]\nsplit = [{ upstream = \"ordres\", weight = 1 }]\n",
+            "t.toml:8:23 routes[0].split[0].upstream: found \"ordres\", expected the name of an upstream, did you mean \"orders\"?",
+        ),
+        (
+            "[[routes]]\nsplit = [{ upstream = \"orders\", weight = 0 }]\n",
+            "t.toml:8:9 routes[0].split: found no weight, expected at least one upstream with a weight above 0",
+        ),
+        (
+            "[[routes]]\nsplit = [{ upstream = \"orders\" }]\n",
+            "t.toml:8:10 routes[0].split[0].weight: found nothing, expected a weight",
+        ),
+        (
+            "[[routes]]\nredirect = { to = \"/there\", status = 303 }\n",
+            "t.toml:8:38 routes[0].redirect.status: found 303, expected 301, 302, 307 or 308",
+        ),
+        (
+            "[[routes]]\nredirect = { to = \"ftp://b/\" }\n",
+            "t.toml:8:19 routes[0].redirect.to: found \"ftp://b/\", expected a URL such as \"https://new.example.com{path}{query}\", or a path",
+        ),
+        (
+            "[[routes]]\nrespond = { body = \"x\" }\n",
+            "t.toml:8:11 routes[0].respond.status: found nothing, expected a status from 200 to 599",
+        ),
+        (
+            "[[routes]]\nrespond = { status = 204, body = \"x\" }\n",
+            "t.toml:8:22 routes[0].respond.status: found a text, expected none with status 204",
+        ),
+        (
+            "[[routes]]\nrespond = { status = 200, content_type = \"text\" }\n",
+            "t.toml:8:42 routes[0].respond.content_type: found \"text\", expected a media type such as \"text/plain; charset=utf-8\"",
+        ),
+        (
+            "[[routes]]\nname = \"a\"\nupstream = \"orders\"\n[[routes]]\nname = \"a\"\npath = \"/b\"\nupstream = \"orders\"\n",
+            "t.toml:10:1 routes[1]: found a name again, expected a name that no route above has",
+        ),
+        (
+            "[[routes]]\nname = \"none\"\nupstream = \"orders\"\n",
+            "t.toml:8:8 routes[0].name: found \"none\", expected a name of up to 100 characters other than \"none\"",
         ),
         (
             "[[upstreams]]\nname = \"orders\"\nservers = [\"http://a\"]\n[[routes]]\nupstream = \"orders\"\n",
@@ -252,6 +372,18 @@ fn what_only_follows_from_a_mistake_is_left_out() {
     );
 }
 
+/// As JSON, which has no date-times but strings.
+fn json(value: toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::Datetime(moment) => moment.to_string().into(),
+        toml::Value::Array(values) => values.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(key, value)| (key, json(value))).collect()
+        }
+        other => serde_json::to_value(other).unwrap(),
+    }
+}
+
 /// Documents of right and wrong shape; the schema and the parser must agree on each.
 #[test]
 fn the_schema_accepts_what_the_parser_accepts() {
@@ -274,6 +406,18 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("[log]\ncolour = true\n", false),
         ("[plain_http]\nstatus = 308\naction = \"refuse\"\n", true),
         ("[plain_http]\nstatus = 303\n", false),
+        ("[plain_http]\nredirect_only = \"safe\"\nnotice = \"https://a/b\"\n", true),
+        ("[plain_http]\nredirect_only = \"some\"\n", false),
+        ("[plain_http]\nnotice = \"a/b\"\n", false),
+        ("[plain_http]\ncredential_headers = [\"x-key\"]\ncredential_params = [\"k\"]\n", true),
+        ("[plain_http]\ncredential_headers = [\"x key\"]\n", false),
+        ("[plain_http]\nsunset = 2027-03-01T09:00:00+01:00\n", true),
+        ("[plain_http]\nsunset = 2027\n", false),
+        ("[errors]\npages = [{ status = 503, file = \"a\" }]\n", true),
+        ("[errors]\npages = [{ status = 503 }]\n", false),
+        ("[errors]\npages = [{ status = 200, file = \"a\" }]\n", false),
+        ("[errors]\nunknown_host = 421\n", true),
+        ("[errors]\nunknown_host = 400\n", false),
         ("[plain_http]\nhttps_port = 0\n", false),
         ("[hsts]\nmax_age = \"0s\"\npreload = true\n", true),
         ("[hsts]\nmax_age = 31536000\n", false),
@@ -296,6 +440,16 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = { X-A = \"\" } }\n", false),
         ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = [\"X-A\"] }\n", false),
         ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { sets = {} }\n", false),
+        ("[[routes]]\nname = \"x\"\npath_exact = \"/a\"\nrespond = { status = 200 }\n", true),
+        ("[[routes]]\nsplit = [{ upstream = \"orders\", weight = 1 }]\n", true),
+        ("[[routes]]\nsplit = [{ upstream = \"orders\" }]\n", false),
+        ("[[routes]]\npath = \"/\"\npath_exact = \"/a\"\nupstream = \"orders\"\n", false),
+        ("[[routes]]\nredirect = { to = \"/x/{rest}\", status = 301 }\n", true),
+        ("[[routes]]\nredirect = { status = 301 }\n", false),
+        ("[[routes]]\nupstream = \"orders\"\nredirect = { to = \"/x\" }\n", false),
+        ("[[routes]]\nupstream = \"orders\"\nmethods = [\"get\"]\n", false),
+        ("[[routes]]\nupstream = \"orders\"\nheaders = [{ name = \"a\", present = true }]\n", true),
+        ("[[routes]]\nupstream = \"orders\"\nheaders = [{ name = \"a\" }]\n", false),
         ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.3\"\n", true),
         ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.1\"\n", false),
         ("[[tls.hosts]]\nminimum = \"1.3\"\n", false),
@@ -304,8 +458,7 @@ fn the_schema_accepts_what_the_parser_accepts() {
     ];
     for (piece, good) in pieces {
         let text = format!("{GOOD}{piece}");
-        let document: toml::Value = toml::from_str(&text).unwrap();
-        let document = serde_json::to_value(document).unwrap();
+        let document = json(toml::from_str(&text).unwrap());
         assert_eq!(schema.is_valid(&document), good, "schema on {piece}");
         assert_eq!(parse(&text).is_ok(), good, "parser on {piece}");
     }

@@ -26,6 +26,8 @@ mod config;
 mod docs;
 /// The end of the process.
 mod drain;
+/// Answers of our own, in our words or the operator's.
+mod errors;
 /// `Expect: 100-continue`.
 mod expect;
 /// Who is served and who is refused.
@@ -38,6 +40,8 @@ mod forwarding;
 mod headers;
 /// Slow, silent and greedy clients.
 mod limits;
+/// Credentials in clear, and what clients are told about the end of plain HTTP.
+mod plain_http;
 /// What API servers may speak.
 mod protocols;
 /// PROXY protocol in.
@@ -46,6 +50,8 @@ mod proxy_protocol;
 mod redirect;
 /// Requests that are sent once more, and those that wait.
 mod retry;
+/// Which way a request takes.
+mod routing;
 mod support;
 /// Other protocols behind an upgrade.
 mod upgrade;

@@ -3,11 +3,15 @@
 //! Called by `config::parse`. Nothing stops at the first problem: each is reported to the
 //! document, and a default stands in for the value until all are known.
 
+mod errors;
 mod forwarding;
 mod header_rules;
-mod http;
+mod hsts;
 mod limits;
 mod listen;
+mod plain_http;
+mod route_target;
+mod routes;
 pub(super) mod tls;
 pub(super) mod value;
 
@@ -17,11 +21,12 @@ use super::{Config, document::Document, raw, upstream};
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
     let listen = listen::listen(raw.listen, document);
     let tls = tls::tls(raw.tls, document);
-    let plain_http = http::plain_http(raw.plain_http, document);
+    let plain_http = plain_http::plain_http(raw.plain_http, document);
     let forwarding = forwarding::forwarding(raw.forwarding, document);
-    let hsts = http::hsts(raw.hsts, document);
+    let hsts = hsts::hsts(raw.hsts, document);
     let upstreams = upstream::resolve::upstreams(raw.upstreams, document);
-    let routes = http::routes(raw.routes, &upstreams, document);
+    let routes = routes::routes(raw.routes, &upstreams, document);
+    let errors = errors::errors(raw.errors, document);
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
     let limits = limits::limits(raw.limits, document);
@@ -33,6 +38,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         hsts,
         upstreams,
         routes,
+        errors,
         log,
         drain,
         limits,

@@ -2,11 +2,13 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use jiff::Timestamp;
 use toml::Spanned;
 
 use crate::config::{
-    document::{Document, nearest},
-    raw::{Number, Switch, Text},
+    FileAt,
+    document::{Document, MOMENT, nearest},
+    raw::{Moment, Number, Switch, Text},
     units,
 };
 
@@ -129,6 +131,33 @@ pub(in crate::config) fn word<T: Copy>(
     };
     wrong(document, text, key, &expected);
     default
+}
+
+/// A moment: a date-time that says its offset.
+pub(super) fn moment(
+    document: &mut Document<'_>,
+    value: Option<&Moment>,
+    key: &str,
+) -> Option<Timestamp> {
+    let value = value?;
+    let found = value.get_ref().to_string();
+    let moment = found.parse();
+    if moment.is_err() {
+        let text = format!("found {found}, expected {MOMENT}");
+        document.report(value.span(), key, text);
+    }
+    moment.ok()
+}
+
+/// A file; its path begins at the configuration's folder.
+pub(super) fn file(document: &mut Document<'_>, value: Option<&Text>, key: &str) -> Option<FileAt> {
+    let text = value?;
+    if text.get_ref().is_empty() {
+        wrong(document, text, key, "the name of a file");
+        return None;
+    }
+    let path = document.folder().join(text.get_ref());
+    Some(FileAt { path, place: document.place(text.span(), key) })
 }
 
 /// A switch.

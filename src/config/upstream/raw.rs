@@ -20,7 +20,7 @@ pub(in crate::config) struct Upstream {
     #[schemars(with = "Vec<shape::ServerUrl>")]
     pub servers: Option<Vec<Text>>,
     /// One for each server: its share of the requests.
-    #[schemars(with = "Vec<shape::Weight>")]
+    #[schemars(with = "Vec<shape::ServerWeight>")]
     #[serde(default)]
     pub weights: Option<Vec<Number>>,
     /// How a server is chosen: least_requests, round_robin or hash.

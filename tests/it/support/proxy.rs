@@ -33,7 +33,22 @@ impl Proxy {
     /// By a whole configuration, in a folder with `chain.pem` and `key.pem` for localhost and
     /// their authority's `ca.pem`.
     pub(crate) fn from_text(text: &str, change: impl FnOnce(&mut Config)) -> Self {
+        Self::in_folder(text, TempDir::new().unwrap(), change)
+    }
+
+    /// As `from_text`, with more certificates: `NAME.pem` and `NAME.key` for some host names each.
+    pub(crate) fn from_text_with(text: &str, certificates: &[(&str, &[&str])]) -> Self {
         let files = TempDir::new().unwrap();
+        for (name, hosts) in certificates {
+            let issued = Pki::shared().issue(hosts);
+            std::fs::write(files.path().join(format!("{name}.pem")), issued.chain_pem()).unwrap();
+            std::fs::write(files.path().join(format!("{name}.key")), issued.key_pem()).unwrap();
+        }
+        Self::in_folder(text, files, |_| {})
+    }
+
+    /// As `from_text`, with what else is in the folder.
+    pub(crate) fn in_folder(text: &str, files: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let issued = Pki::shared().issue(&["localhost", "127.0.0.1"]);
         std::fs::write(files.path().join("chain.pem"), issued.chain_pem()).unwrap();
         std::fs::write(files.path().join("key.pem"), issued.key_pem()).unwrap();
