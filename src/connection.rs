@@ -3,7 +3,7 @@
 //! Spawned by `listener` on its worker, one task a connection. Whatever a client does ends here:
 //! nothing that it causes goes further up, and nothing is served below the floor.
 
-use std::rc::Rc;
+use std::{net::SocketAddr, rc::Rc};
 
 use bytes::Bytes;
 use tokio::{net::TcpStream, time::Instant};
@@ -45,6 +45,7 @@ pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
         return;
     };
     let client = origin.client;
+    let local = local_address(&origin.stream, &shard);
     match listener {
         ListenerKind::Https => {
             // Boxed: what a handshake needs is given back before the first request.
@@ -52,23 +53,23 @@ pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
             match greeted {
                 None => {}
                 Some(Greeted { stream, facts }) if facts.session.alpn == Alpn::H2 => {
-                    let client = multiplexed(shard, client, facts);
+                    let client = multiplexed(shard, client, facts, local);
                     Box::pin(http::http2::serve(stream, &client)).await;
                 }
                 Some(Greeted { stream, facts }) => {
-                    let client = one_at_a_time(shard, client, Some(facts));
+                    let client = one_at_a_time(shard, client, Some(facts), local);
                     http1(stream, Bytes::new(), &client).await;
                 }
             }
         }
-        ListenerKind::Http => Box::pin(in_clear(origin, door)).await,
+        ListenerKind::Http => Box::pin(in_clear(origin, door, local)).await,
     }
 }
 
 /// A plain port: the first byte tells a request from a client that speaks TLS to the wrong port.
-async fn in_clear(origin: Origin, door: Door<'_>) {
+async fn in_clear(origin: Origin, door: Door<'_>, local: Option<SocketAddr>) {
     let Origin { mut stream, client: address, ahead } = origin;
-    let client = one_at_a_time(Rc::clone(door.shard), address, None);
+    let client = one_at_a_time(Rc::clone(door.shard), address, None, local);
     let timer = &client.activity.timer;
     let limit = client.shard.view().timeouts.header;
     match timer.limit(limit, hello::first_bytes(&mut stream, ahead)).await {
@@ -113,15 +114,33 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
 }
 
 /// HTTP/1.1: parked soon after a response.
-fn one_at_a_time(shard: Rc<Shard>, client: ClientAddr, tls: Option<TlsFacts>) -> Rc<Client> {
+fn one_at_a_time(
+    shard: Rc<Shard>,
+    client: ClientAddr,
+    tls: Option<TlsFacts>,
+    local: Option<SocketAddr>,
+) -> Rc<Client> {
     let header = shard.view().timeouts.header;
     let activity = Activity::new(shard.timers.timer(), Some(header));
-    Rc::new(Client::new(shard, client, tls, activity, Ticks::from(http::PARK_AFTER)))
+    Rc::new(Client::new(shard, client, tls, activity, Ticks::from(http::PARK_AFTER), local))
 }
 
 /// HTTP/2: told to go when it has been idle for too long.
-fn multiplexed(shard: Rc<Shard>, client: ClientAddr, tls: TlsFacts) -> Rc<Client> {
+fn multiplexed(
+    shard: Rc<Shard>,
+    client: ClientAddr,
+    tls: TlsFacts,
+    local: Option<SocketAddr>,
+) -> Rc<Client> {
     let idle = shard.view().timeouts.idle;
     let activity = Activity::new(shard.timers.timer(), None);
-    Rc::new(Client::new(shard, client, Some(tls), activity, idle))
+    Rc::new(Client::new(shard, client, Some(tls), activity, idle, local))
+}
+
+/// Where the client came to, if a server is told by a PROXY header; else nobody asks the system.
+fn local_address(stream: &TcpStream, shard: &Shard) -> Option<SocketAddr> {
+    let view = shard.view();
+    let mut upstreams = view.snapshot.upstreams.iter();
+    let asked = upstreams.any(|fleet| fleet.config.proxy_protocol.is_some());
+    asked.then(|| stream.local_addr().ok()).flatten()
 }

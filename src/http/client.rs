@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, OnceCell},
     fmt,
+    net::SocketAddr,
     rc::Rc,
     time::Duration,
 };
@@ -45,6 +46,8 @@ pub(crate) struct Client {
     pub forwarded_for: HeaderValue,
     /// `Forwarded` as far as the connection tells it, once a request needs it.
     pub forwarded: OnceCell<Box<str>>,
+    /// The address that it came to, where an upstream wants to know.
+    pub local: Option<SocketAddr>,
     /// What the connection becomes once its HTTP/1.1 has ended with a 101.
     pub tunnel: Cell<Option<Box<Tunnel>>>,
 }
@@ -100,6 +103,7 @@ impl Client {
         tls: Option<TlsFacts>,
         activity: Activity,
         rest: Ticks,
+        local: Option<SocketAddr>,
     ) -> Self {
         let forwarded_for =
             HeaderValue::try_from(address.ip.to_string()).unwrap_or(HeaderValue::from_static("-"));
@@ -114,6 +118,7 @@ impl Client {
             is_trusted,
             forwarded_for,
             forwarded: OnceCell::new(),
+            local,
             tunnel: Cell::new(None),
         }
     }

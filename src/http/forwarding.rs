@@ -3,7 +3,7 @@
 //! Called by `headers`. What a trusted proxy said is kept and our own hop appended; from anybody
 //! else it is gone by now, and only ours is set.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hyper::{
     HeaderMap, Version,
@@ -11,7 +11,7 @@ use hyper::{
 };
 
 use super::{Asker, Client, authority::Authority, chain::X_FORWARDED_FOR};
-use crate::config::Forwarding;
+use crate::{config::Forwarding, io::ClientAddr, upstream::OnBehalfOf};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -30,6 +30,13 @@ pub(super) struct Hop<'a> {
 }
 
 impl Hop<'_> {
+    /// The same for servers that want it in a PROXY header; 0 is a port that is not known.
+    pub(super) fn on_behalf_of(&self) -> OnBehalfOf {
+        let ClientAddr { ip, port } = self.asker.address;
+        let client = SocketAddr::new(ip, port.unwrap_or(0));
+        OnBehalfOf { client, local: self.client.local.unwrap_or(client) }
+    }
+
     /// Sets the fields.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         if self.client.is_trusted {

@@ -150,6 +150,9 @@ fn decide(
     let rules = rule(route, &hop, &mut parts);
     exchange.traced(&parts.headers);
     exchange.goes_to(upstream);
+    if pool.wants_to_know_whom() {
+        parts.extensions.insert(hop.on_behalf_of());
+    }
     if let Some(asked) = asked {
         asked.put(&mut parts);
         let request = Request::from_parts(parts, RequestBody::empty());

@@ -1,4 +1,4 @@
-//! The PROXY protocol as it comes in: whom a load balancer in front of us speaks for.
+//! The PROXY protocol: whom a load balancer in front of us speaks for, and whom we do.
 //!
 //! `origin` reads a header where the peer is configured to send one, and looks for one where it
 //! is not. The parsers are sans-io and stricter than most: a header that could be read two ways
@@ -8,6 +8,7 @@ mod read;
 mod tlv;
 mod v1;
 mod v2;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod tests;
 use std::net::SocketAddr;
 
 pub use read::{ReadError, read};
+pub use write::{v1 as write_v1, v2 as write_v2};
 
 use crate::label::labels;
 

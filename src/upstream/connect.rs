@@ -11,14 +11,15 @@ use hyper::{
     rt::Executor,
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::{
     Endpoint, RequestBody, UpstreamError,
     link::{self, Http1, Shared, Stream},
 };
 use crate::{
-    config::Scheme,
+    config::{ProxyVersion, Scheme},
+    proxy_protocol,
     tls::{Agreed, ClientTls, Offer},
     wire::Wire,
 };
@@ -28,6 +29,24 @@ use crate::{
 pub(super) struct Buffers {
     pub head: usize,
     pub body: usize,
+}
+
+/// Whom a request is for, where servers want to know by a PROXY header: put with the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnBehalfOf {
+    /// The client's address.
+    pub client: SocketAddr,
+    /// The address that it came to.
+    pub local: SocketAddr,
+}
+
+impl OnBehalfOf {
+    pub(super) fn header(self, version: ProxyVersion) -> Vec<u8> {
+        match version {
+            ProxyVersion::V1 => proxy_protocol::write_v1(self.client, self.local),
+            ProxyVersion::V2 => proxy_protocol::write_v2(self.client, self.local),
+        }
+    }
 }
 
 /// A connection that was made, by what it speaks.
@@ -50,8 +69,12 @@ pub(super) async fn connect(
     tls: Option<&ClientTls>,
     offer: Offer,
     buffers: Buffers,
+    preface: &[u8],
 ) -> Result<Made, UpstreamError> {
-    let wire = dial(endpoint.address).await.map_err(UpstreamError::Connect)?;
+    let mut wire = dial(endpoint.address).await.map_err(UpstreamError::Connect)?;
+    if !preface.is_empty() {
+        wire.write_all(preface).await.map_err(UpstreamError::Connect)?;
+    }
     match (endpoint.server.scheme, tls) {
         (Scheme::Http, _) => http1(Box::new(wire), buffers).await,
         (Scheme::H2c, _) => http2(Box::new(wire), uri::Scheme::HTTP, buffers).await,

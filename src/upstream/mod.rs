@@ -21,6 +21,7 @@ mod server;
 mod upgrade;
 
 pub(crate) use body::Body;
+pub(crate) use connect::OnBehalfOf;
 pub(crate) use error::UpstreamError;
 pub use fleet::{Endpoint, Fleet};
 pub(crate) use pool::{Pool, Worker};

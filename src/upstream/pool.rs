@@ -119,6 +119,11 @@ impl Pool {
         order.min_by_key(|server| (was_tried(server), server.in_flight())).map(Rc::clone)
     }
 
+    /// Whether requests have to say [`super::OnBehalfOf`] whom they are.
+    pub(crate) fn wants_to_know_whom(&self) -> bool {
+        self.fleet.config.proxy_protocol.is_some()
+    }
+
     /// Whether there is a second server to try.
     pub(super) fn has_others(&self) -> bool {
         self.servers().len() > 1

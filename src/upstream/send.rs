@@ -12,7 +12,7 @@ use hyper::{
 };
 
 use super::{
-    Body, Pool, RequestBody, UpstreamError,
+    Body, OnBehalfOf, Pool, RequestBody, UpstreamError,
     attempt::Attempt,
     exchange::{Failed, Wait, over_http1, over_http2},
     link::Link,
@@ -97,7 +97,7 @@ impl Pool {
             let kept = course.may_use_kept().then(|| server.kept(offer, self.timers.now()));
             let (mut link, may_be_stale) = match kept.flatten() {
                 Some(Taken { link, may_be_stale }) => (link, Some(may_be_stale)),
-                None => match server.fresh(offer, &timer, self.timeouts.connect).await {
+                None => match server.fresh(offer, &request, &timer, self.timeouts.connect).await {
                     Ok(link) => (link, None),
                     Err(error) => {
                         let failed = Failed { error, again: Some(Box::new(request)) };
@@ -239,5 +239,8 @@ fn copy(request: &Request<RequestBody>) -> Option<Box<Request<RequestBody>>> {
     copy.uri_mut().clone_from(request.uri());
     copy.headers_mut().clone_from(request.headers());
     *copy.version_mut() = request.version();
+    if let Some(whom) = request.extensions().get::<OnBehalfOf>() {
+        copy.extensions_mut().insert(*whom);
+    }
     Some(copy)
 }

@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
+use hyper::Request;
 use tokio::sync::Notify;
 
 use super::{
-    Endpoint, Fleet, UpstreamError,
+    Endpoint, Fleet, OnBehalfOf, RequestBody, UpstreamError,
     connect::{self, Made},
     link::{Http1, Http2, Link, Shared},
 };
@@ -83,6 +84,9 @@ impl ServerPool {
 
     /// A kept connection, if one is still alive; the one used last.
     pub(super) fn kept(&self, offer: Offer, now: Moment) -> Option<Taken> {
+        if self.speaks_for_one() {
+            return None;
+        }
         if offer == Offer::Any
             && self.endpoint.server.scheme != Scheme::Http
             && let Some(shared) = self.shared.borrow().iter().find(|shared| shared.has_room())
@@ -107,31 +111,35 @@ impl ServerPool {
     pub(super) async fn fresh(
         &self,
         offer: Offer,
+        request: &Request<RequestBody>,
         timer: &Timer,
         limit: Ticks,
     ) -> Result<Link, UpstreamError> {
+        let whom = self.fleet.config.proxy_protocol.zip(request.extensions().get::<OnBehalfOf>());
+        let preface = whom.map_or_else(Vec::new, |(version, whom)| whom.header(version));
         // Boxed: a request that finds a kept connection does not reserve room for this.
-        match timer.limit(limit, Box::pin(self.open(offer))).await {
+        match timer.limit(limit, Box::pin(self.open(offer, &preface))).await {
             Ok(opened) => opened,
             Err(_elapsed) => Err(UpstreamError::ConnectTimeout),
         }
     }
 
-    async fn open(&self, offer: Offer) -> Result<Link, UpstreamError> {
+    async fn open(&self, offer: Offer, preface: &[u8]) -> Result<Link, UpstreamError> {
         if offer == Offer::Http1 {
-            return match self.connect(offer).await? {
+            return match self.connect(offer, preface).await? {
                 Made::Http1(link) => Ok(Link::Http1(link)),
                 Made::Http2(_) => Err(UpstreamError::NoUpgrade),
             };
         }
-        while self.opening.get() && !self.speaks_http1.get() {
+        let shares = !self.speaks_for_one();
+        while shares && self.opening.get() && !self.speaks_http1.get() {
             self.opened.notified().await;
             if let Some(shared) = self.shared.borrow().iter().find(|one| one.has_room()) {
                 return Ok(Link::Http2(Http2::on(shared)));
             }
         }
         let opening = Opening::begin(self);
-        let made = self.connect(offer).await?;
+        let made = self.connect(offer, preface).await?;
         let link = match made {
             Made::Http1(link) => {
                 self.speaks_http1.set(true);
@@ -140,7 +148,9 @@ impl ServerPool {
             Made::Http2(shared) => {
                 self.speaks_http1.set(false);
                 let link = Link::Http2(Http2::on(&shared));
-                self.shared.borrow_mut().push(shared);
+                if shares {
+                    self.shared.borrow_mut().push(shared);
+                }
                 link
             }
         };
@@ -148,9 +158,9 @@ impl ServerPool {
         Ok(link)
     }
 
-    async fn connect(&self, offer: Offer) -> Result<Made, UpstreamError> {
+    async fn connect(&self, offer: Offer, preface: &[u8]) -> Result<Made, UpstreamError> {
         let tls = self.fleet.tls.as_ref();
-        connect::connect(&self.endpoint, tls, offer, self.limits.buffers).await
+        connect::connect(&self.endpoint, tls, offer, self.limits.buffers, preface).await
     }
 
     /// Takes a connection back after its exchange, if it can serve another.
@@ -158,12 +168,20 @@ impl ServerPool {
         let Link::Http1(mut link) = link else {
             return;
         };
+        if self.speaks_for_one() {
+            return;
+        }
         // Most often the connection has come to rest with the body's last byte.
         let at_rest = link.is_ready() || link.is_usable();
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.limits.idle_most && at_rest {
             idle.push(Idle { link, since: now });
         }
+    }
+
+    /// A connection that begins with a PROXY header is one client's, and serves one request.
+    fn speaks_for_one(&self) -> bool {
+        self.fleet.config.proxy_protocol.is_some()
     }
 
     /// Drops kept connections that have ended or are too old.

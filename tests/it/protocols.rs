@@ -14,13 +14,19 @@ use hyper::{
     HeaderMap, Request, Response, Version, body::Frame, server::conn::http2, service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpListener, sync::Notify};
+use tlsfloor::network::Network;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpListener,
+    sync::Notify,
+};
+use tokio_rustls::TlsAcceptor;
 
 use crate::support::{
     client::{self, TlsClient, bytes},
     pki::Pki,
     proxy::{Proxy, base_with},
-    upstream::{Body, Speaks, Upstream, full},
+    upstream::{Body, Speaks, Upstream, full, scripted},
 };
 
 fn one_worker(upstream: &str) -> Proxy {
@@ -218,4 +224,64 @@ async fn a_goaway_costs_no_request() {
         assert_eq!(codes, [200; 8]);
     }
     assert!(connections.load(Ordering::SeqCst) >= 10, "none was used after its GOAWAY");
+}
+
+/// Reads a PROXY line before it serves TLS or nothing above TCP, and answers with the line.
+async fn wants_a_proxy_line(tls: Option<Arc<rustls::ServerConfig>>) -> std::net::SocketAddr {
+    async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, line: String) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let Ok(byte) = stream.read_u8().await else { return };
+            head.push(byte);
+        }
+        let length = line.len();
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{line}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        // Kept open: it is the proxy that must not use it again.
+        drop(stream.read_u8().await);
+    }
+    scripted(move |mut stream, _| {
+        let tls = tls.clone();
+        async move {
+            let mut line = String::new();
+            while !line.ends_with('\n') {
+                let Ok(byte) = stream.read_u8().await else { return };
+                line.push(char::from(byte));
+            }
+            match tls {
+                None => answer(stream, line).await,
+                Some(tls) => {
+                    let stream = TlsAcceptor::from(tls).accept(stream).await.unwrap();
+                    answer(stream, line).await;
+                }
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_is_told_by_a_proxy_header_whom_each_connection_is_for() {
+    let tls = Pki::shared().server_config(&["127.0.0.1"], &["http/1.1"], false);
+    for (scheme, tls) in [("http", None), ("https", Some(tls))] {
+        let upstream = wants_a_proxy_line(tls).await;
+        let proxy = Proxy::from_text(
+            &base_with(&format!(
+                "servers = [\"{scheme}://{upstream}\"]\nproxy_protocol = \"v1\"\n\
+                 tls = {{ ca = \"ca.pem\" }}"
+            )),
+            |config| {
+                config.listen.workers = 1;
+                config.listen.trusted_proxies = vec![Network::parse("127.0.0.1").unwrap()];
+            },
+        );
+        let mut sender = TlsClient::http1().open(proxy.https).await;
+        for client in ["203.0.113.7", "203.0.113.8"] {
+            let request = Request::get("/").header("x-forwarded-for", format!("{client}:4711"));
+            let answer = sender.send(request.body(client::empty()).unwrap()).await;
+            let port = proxy.https.port();
+            let expected = format!("PROXY TCP4 {client} 127.0.0.1 4711 {port}\r\n");
+            assert_eq!(answer.text(), expected, "{scheme}");
+        }
+    }
 }
