@@ -76,6 +76,9 @@ pub(super) struct Listen {
     /// Networks whose X-Forwarded-For, -Proto, -Host, Forwarded and X-Request-Id are kept.
     #[schemars(with = "Vec<shape::Network>")]
     pub trusted_proxies: Option<Vec<Text>>,
+    /// Serves clients that close their half after a request, instead of taking it for a leave.
+    #[schemars(with = "bool")]
+    pub half_close: Option<Switch>,
     /// Worker threads; 0 is one per CPU that the cgroup allows.
     #[schemars(with = "shape::Workers")]
     pub workers: Option<Number>,

@@ -50,6 +50,8 @@ pub struct Listen {
     pub proxy_protocol_from: Vec<Network>,
     /// Whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are kept and appended to.
     pub trusted_proxies: Vec<Network>,
+    /// Whether a client that closes its half still gets the answer; else it has left.
+    pub half_close: bool,
     /// Worker threads; 0 is one per CPU that the cgroup allows.
     pub workers: usize,
 }

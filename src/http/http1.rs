@@ -103,6 +103,7 @@ fn connection<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client>) -> Connec
     let io = TokioIo::new(Metered::new(stream, ahead, Rc::clone(&client.activity)));
     http1::Builder::new()
         .header_read_timeout(None)
+        .half_close(view.snapshot.config.listen.half_close)
         .max_header_size(limits.header_size)
         .max_buf_size(limits.buffer.max(limits.header_size))
         .serve_connection(io, Requests(Rc::clone(client)))

@@ -334,3 +334,35 @@ async fn a_download_is_read_only_as_fast_as_the_client_takes_it() {
         drop(response);
     }
 }
+
+#[tokio::test]
+async fn a_client_that_closes_its_half_gets_the_answer_where_that_is_wanted() {
+    for wanted in [true, false] {
+        let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (says, waits) = (Arc::clone(&arrived), Arc::clone(&go_on));
+        let upstream = scripted(move |mut stream, _| {
+            let (says, waits) = (Arc::clone(&says), Arc::clone(&waits));
+            async move {
+                read_head(&mut stream).await;
+                says.notify_one();
+                waits.notified().await;
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                drop(stream.write_all(answer).await);
+            }
+        })
+        .await;
+        let proxy = Proxy::with(upstream, |config| config.listen.half_close = wanted);
+        let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        soon(arrived.notified()).await;
+        stream.shutdown().await.unwrap();
+        if !wanted {
+            let canceled = "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"canceled\"}";
+            eventually(|| async { (proxy.metric(canceled).await == 1.0).then_some(()) }).await;
+        }
+        go_on.notify_one();
+        let mut answer = Vec::new();
+        drop(soon(stream.read_to_end(&mut answer)).await);
+        assert_eq!(answer.ends_with(b"ok"), wanted);
+    }
+}

@@ -33,6 +33,7 @@ pub(super) fn listen(raw: Option<Spanned<raw::Listen>>, document: &mut Document<
         admin: admin.unwrap_or(local),
         proxy_protocol_from,
         trusted_proxies,
+        half_close: value::switch(raw.half_close.as_ref(), false),
         workers,
     }
 }
