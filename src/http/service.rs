@@ -95,7 +95,7 @@ async fn forward(
     pool: &Rc<Pool>,
     request: Request<RequestBody>,
 ) -> Result<Response<Content>, RequestError> {
-    let mut response = pool.send(request).await?;
+    let mut response = pool.send(request, client.address.ip).await?;
     headers::to_client(&mut response, client, &view.snapshot);
     Ok(response.map(Content::Upstream))
 }

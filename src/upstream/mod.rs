@@ -6,12 +6,15 @@
 
 mod admission;
 mod attempt;
+mod balance;
 mod body;
 mod budget;
 mod connect;
+mod endpoint;
 mod error;
 mod exchange;
 mod fleet;
+mod hash;
 mod link;
 mod pool;
 mod request_body;
@@ -19,7 +22,8 @@ mod send;
 mod server;
 
 pub(crate) use body::Body;
+pub use endpoint::Endpoint;
 pub(crate) use error::UpstreamError;
-pub use fleet::{Endpoint, Fleet};
+pub use fleet::{Addresses, Fleet};
 pub(crate) use pool::{Pool, Worker};
 pub(crate) use request_body::RequestBody;

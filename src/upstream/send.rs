@@ -4,7 +4,7 @@
 //! was sent only if it is idempotent and has no body (RFC 9110 9.2.2), and never once a byte of a
 //! response has gone out. Retries have a budget.
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -28,14 +28,16 @@ struct Got {
 }
 
 impl Pool {
-    /// Sends `request` and waits for the response's head; the body streams from then on.
+    /// Sends `client`'s request and waits for the response's head; the body streams from then on.
     ///
     /// # Errors
     /// Whatever kept a response from coming; the request may have reached the upstream then.
     pub(crate) async fn send(
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
+        client: IpAddr,
     ) -> Result<Response<Body>, UpstreamError> {
+        let key = self.key(&request, client);
         let timer = self.timers.timer();
         let place = match &self.admission {
             Some(admission) => Some(admission.enter(&timer).await?),
@@ -45,7 +47,7 @@ impl Pool {
         let mut tries = self.fleet.config.retry.tries;
         let mut tried = None;
         loop {
-            let server = self.pick(tried.as_ref()).ok_or(UpstreamError::NoServer)?;
+            let server = self.pick(key, tried.as_ref()).ok_or(UpstreamError::NoServer)?;
             let mut attempt = Attempt::begin(self, &server);
             match self.try_at(&server, request, &timer, tries > 0).await {
                 Ok(Got { response, link, copy }) => {
