@@ -20,7 +20,7 @@ use crate::{
     request_id::RequestIds,
     snapshot::Snapshot,
     timer::{Ticks, Timers},
-    upstream::{Pool, Worker},
+    upstream::{Pool, Waits, Worker},
 };
 
 /// One worker's own.
@@ -107,6 +107,8 @@ pub(crate) struct View {
     pub snapshot: Arc<Snapshot>,
     /// By upstream, as numbered in the configuration.
     pub pools: Vec<Rc<Pool>>,
+    /// What routes say of timeouts, as numbered in the configuration.
+    pub waits: Vec<Waits>,
     /// The client side's timeouts.
     pub timeouts: Timeouts,
 }
@@ -215,7 +217,8 @@ impl View {
         let pool = |fleet| Rc::new(Pool::new(fleet, limits, timers.clone(), worker));
         let pools = snapshot.upstreams.iter().map(pool).collect();
         let timeouts = Timeouts::new(limits);
-        Self { snapshot, pools, timeouts }
+        let waits = snapshot.config.routes.iter().map(Waits::of).collect();
+        Self { snapshot, pools, waits, timeouts }
     }
 }
 

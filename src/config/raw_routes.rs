@@ -55,6 +55,12 @@ pub(super) struct Route {
     /// An answer of its own instead of an upstream's.
     #[schemars(with = "Respond")]
     pub respond: Option<Spanned<Respond>>,
+    /// In place of limits.response_timeout.
+    #[schemars(with = "shape::Duration")]
+    pub response_timeout: Option<Text>,
+    /// In place of limits.response_body_timeout.
+    #[schemars(with = "shape::Duration")]
+    pub response_body_timeout: Option<Text>,
     /// Changes of header fields on the way to the upstream.
     #[schemars(with = "HeaderRules")]
     pub request_headers: Option<Spanned<HeaderRules>>,

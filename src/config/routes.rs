@@ -4,13 +4,13 @@
 //! header conditions may be shared secrets, so they are shown nowhere: not in `/config`, not in a
 //! label.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode, header::HeaderName, header::HeaderValue};
 use serde::{Serialize, Serializer};
 
-use super::{HeaderRules, Place, RedirectTarget};
+use super::{HeaderRules, Place, RedirectTarget, types::some_seconds};
 use crate::host::HostPattern;
 
 /// `[[routes]]`
@@ -33,6 +33,12 @@ pub struct Route {
     /// What a request gets.
     #[serde(flatten)]
     pub target: RouteTarget,
+    /// In place of `limits.response_timeout`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_seconds")]
+    pub response_timeout: Option<Duration>,
+    /// In place of `limits.response_body_timeout`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_seconds")]
+    pub response_body_timeout: Option<Duration>,
     /// Changes on the way to the upstream.
     pub request_headers: HeaderRules,
     /// Changes on the way to the client.

@@ -252,6 +252,16 @@ pub struct Limits {
 }
 
 /// Durations are shown as written in a configuration: `10s`, `250ms`.
+pub(super) fn some_seconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => seconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 pub(super) fn seconds<S: Serializer>(
     duration: &Duration,
     serializer: S,

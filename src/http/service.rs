@@ -28,7 +28,7 @@ use super::{
 use crate::{
     config::Route,
     shard::View,
-    upstream::{self, Pool, RequestBody, Switched, UpstreamError},
+    upstream::{self, Pool, RequestBody, Switched, Terms, UpstreamError, Waits},
 };
 
 /// What hyper calls for each request of a connection.
@@ -61,16 +61,19 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
         notice: plain::has_notice(&client, &view, &request),
     };
     let next = decide(&client, &view, &mut exchange, &asker, request);
-    let id = asker.id;
+    let (id, ip) = (asker.id, asker.address.ip);
     Box::pin(async move {
         let answered = match next {
             Ok(Next::Answer(response)) => Ok(ours(&client, &view, response, &tone, &id)),
-            Ok(Next::Forward(pool, request, rules)) => {
-                forward(&client, &view, &pool, request, rules).await
+            Ok(Next::Forward(pool, request, waits, rules)) => {
+                let terms = Terms { client: ip, waits };
+                forward(&client, &view, &pool, request, terms, rules).await
             }
             // Boxed: most requests reserve no room for this.
-            Ok(Next::Upgrade(pool, request, asked, rules)) => {
-                match Box::pin(upgrade(&client, &view, &pool, request, &asked, rules)).await {
+            Ok(Next::Upgrade(pool, request, waits, asked, rules)) => {
+                let terms = Terms { client: ip, waits };
+                let upgrading = upgrade(&client, &view, &pool, request, terms, &asked, rules);
+                match Box::pin(upgrading).await {
                     Ok(Upgraded::Tunnel(response, tunnel)) => {
                         exchange.answered(response.status());
                         begin(&client, asked, Tunnel::new(tunnel, exchange));
@@ -107,8 +110,8 @@ struct Tone {
 /// What a request's head leads to; with what the response will be changed by.
 enum Next {
     Answer(Response<Content>),
-    Forward(Rc<Pool>, Request<RequestBody>, Vec<Change>),
-    Upgrade(Rc<Pool>, Request<RequestBody>, Asked, Vec<Change>),
+    Forward(Rc<Pool>, Request<RequestBody>, Waits, Vec<Change>),
+    Upgrade(Rc<Pool>, Request<RequestBody>, Waits, Asked, Vec<Change>),
 }
 
 fn decide(
@@ -150,20 +153,21 @@ fn decide(
     let rules = rule(route, &hop, &mut parts);
     exchange.traced(&parts.headers);
     exchange.goes_to(upstream);
+    let waits = view.waits.get(index).copied().unwrap_or_default();
     if pool.wants_to_know_whom() {
         parts.extensions.insert(hop.on_behalf_of());
     }
     if let Some(asked) = asked {
         asked.put(&mut parts);
         let request = Request::from_parts(parts, RequestBody::empty());
-        return Ok(Next::Upgrade(Rc::clone(pool), request, asked, rules));
+        return Ok(Next::Upgrade(Rc::clone(pool), request, waits, asked, rules));
     }
     let mut request = Request::from_parts(parts, upload(client, view, body));
     if expects {
         request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
         request = RequestBody::expected(request);
     }
-    Ok(Next::Forward(Rc::clone(pool), request, rules))
+    Ok(Next::Forward(Rc::clone(pool), request, waits, rules))
 }
 
 /// Carries out the route's rules for the request, and gives those for its response.
@@ -187,9 +191,10 @@ async fn forward(
     view: &View,
     pool: &Rc<Pool>,
     request: Request<RequestBody>,
+    terms: Terms,
     rules: Vec<Change>,
 ) -> Result<Response<Content>, RequestError> {
-    let mut response = pool.send(request).await?;
+    let mut response = pool.send(request, terms).await?;
     headers::to_client(&mut response, client, &view.snapshot, rules);
     Ok(response.map(Content::Upstream))
 }
@@ -205,10 +210,11 @@ async fn upgrade(
     view: &View,
     pool: &Rc<Pool>,
     request: Request<RequestBody>,
+    terms: Terms,
     asked: &Asked,
     rules: Vec<Change>,
 ) -> Result<Upgraded, RequestError> {
-    match pool.upgrade(request).await? {
+    match pool.upgrade(request, terms).await? {
         Switched::Agreed(mut response, tunnel) => {
             let agreed = asked.answer(&mut response);
             agreed.ok_or(RequestError::from(UpstreamError::UnaskedUpgrade))?;

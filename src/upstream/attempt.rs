@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
-use super::{Pool, admission::Place, link::Link, server::ServerPool};
+use super::{Pool, Waits, admission::Place, link::Link, server::ServerPool};
 use crate::{metrics::UpstreamOutcome, timer::Ticks};
 
 /// One try.
@@ -19,10 +19,11 @@ pub(super) struct Attempt {
     outcome: UpstreamOutcome,
     code: Option<u16>,
     place: Option<Place>,
+    waits: Waits,
 }
 
 impl Attempt {
-    pub(super) fn begin(pool: &Rc<Pool>, server: &Rc<ServerPool>) -> Self {
+    pub(super) fn begin(pool: &Rc<Pool>, server: &Rc<ServerPool>, waits: Waits) -> Self {
         server.begin();
         Self {
             pool: Rc::clone(pool),
@@ -31,6 +32,7 @@ impl Attempt {
             outcome: UpstreamOutcome::Canceled,
             code: None,
             place: None,
+            waits,
         }
     }
 
@@ -56,7 +58,7 @@ impl Attempt {
     }
 
     pub(super) fn response_body_limit(&self) -> Ticks {
-        self.pool.timeouts.response_body
+        self.waits.response_body.unwrap_or(self.pool.timeouts.response_body)
     }
 }
 

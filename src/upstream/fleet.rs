@@ -12,20 +12,12 @@ use std::{
     },
 };
 
+use super::{endpoint::Endpoint, hash::Table};
 use crate::{
-    config::{Server, Upstream},
+    config::{Balance, Server, Upstream},
     metrics::UpstreamMetrics,
     tls::ClientTls,
 };
-
-/// One address of a server.
-#[derive(Debug)]
-pub struct Endpoint {
-    /// The server as configured.
-    pub server: Server,
-    /// Where it is now.
-    pub address: SocketAddr,
-}
 
 /// One upstream.
 #[derive(Debug)]
@@ -37,7 +29,26 @@ pub struct Fleet {
     /// Its counters.
     pub metrics: Arc<UpstreamMetrics>,
     generation: AtomicU64,
-    endpoints: Mutex<Arc<[Arc<Endpoint>]>>,
+    addresses: Mutex<Arc<Addresses>>,
+}
+
+/// The addresses of an upstream at one time.
+#[derive(Debug, Default)]
+pub struct Addresses {
+    /// In the order of the configuration's servers.
+    pub endpoints: Box<[Arc<Endpoint>]>,
+    /// By which keys find their server, where they do.
+    pub(super) table: Option<Table>,
+}
+
+impl Addresses {
+    fn new(balance: &Balance, endpoints: Vec<Arc<Endpoint>>) -> Self {
+        let name =
+            |endpoint: &Arc<Endpoint>| (endpoint.address.to_string(), endpoint.server.weight);
+        let hashes = matches!(balance, Balance::Hash(_));
+        let table = hashes.then(|| Table::new(&endpoints.iter().map(name).collect::<Vec<_>>()));
+        Self { endpoints: endpoints.into(), table }
+    }
 }
 
 impl Fleet {
@@ -46,11 +57,12 @@ impl Fleet {
     pub fn new(config: Upstream, tls: Option<ClientTls>, metrics: Arc<UpstreamMetrics>) -> Self {
         let literal = |server: &Server| {
             let address = SocketAddr::new(server.host.ip()?, server.port);
-            Some(Arc::new(Endpoint { server: server.clone(), address }))
+            Some(Arc::new(Endpoint::new(server, address)))
         };
         let endpoints = config.servers.iter().filter_map(literal).collect();
+        let addresses = Addresses::new(&config.balance, endpoints);
         let generation = AtomicU64::new(1);
-        Self { config, tls, metrics, generation, endpoints: Mutex::new(endpoints) }
+        Self { config, tls, metrics, generation, addresses: Mutex::new(Arc::new(addresses)) }
     }
 
     /// Looks every name up once and publishes what there is; blocks.
@@ -58,15 +70,14 @@ impl Fleet {
         let mut endpoints = Vec::new();
         for server in &self.config.servers {
             match (server.host.as_str(), server.port).to_socket_addrs() {
-                Ok(addresses) => endpoints.extend(
-                    addresses.map(|address| Arc::new(Endpoint { server: server.clone(), address })),
-                ),
+                Ok(addresses) => endpoints
+                    .extend(addresses.map(|address| Arc::new(Endpoint::new(server, address)))),
                 Err(error) => {
                     tracing::warn!(server = %server.host, %error, "the name has no address");
                 }
             }
         }
-        self.publish(endpoints.into());
+        self.publish(endpoints);
     }
 
     /// Counts up with each [`Self::publish`].
@@ -77,13 +88,14 @@ impl Fleet {
 
     /// The addresses now.
     #[must_use]
-    pub fn endpoints(&self) -> Arc<[Arc<Endpoint>]> {
-        Arc::clone(&self.endpoints.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn addresses(&self) -> Arc<Addresses> {
+        Arc::clone(&self.addresses.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Replaces the addresses; an endpoint that stays must be the same `Arc`.
-    pub fn publish(&self, endpoints: Arc<[Arc<Endpoint>]>) {
-        *self.endpoints.lock().unwrap_or_else(PoisonError::into_inner) = endpoints;
+    pub fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {
+        let addresses = Arc::new(Addresses::new(&self.config.balance, endpoints));
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
         self.generation.fetch_add(1, Ordering::Release);
     }
 }

@@ -6,13 +6,16 @@
 
 mod admission;
 mod attempt;
+mod balance;
 mod body;
 mod budget;
 mod connect;
+mod endpoint;
 mod error;
 mod exchange;
 mod expect;
 mod fleet;
+mod hash;
 mod link;
 mod pool;
 mod request_body;
@@ -22,8 +25,10 @@ mod upgrade;
 
 pub(crate) use body::Body;
 pub(crate) use connect::OnBehalfOf;
+pub use endpoint::Endpoint;
 pub(crate) use error::UpstreamError;
-pub use fleet::{Endpoint, Fleet};
+pub use fleet::{Addresses, Fleet};
 pub(crate) use pool::{Pool, Worker};
 pub(crate) use request_body::RequestBody;
+pub(crate) use send::{Terms, Waits};
 pub(crate) use upgrade::{Switched, Tunnel};

@@ -5,19 +5,25 @@
 
 use std::{
     cell::{Cell, RefCell},
+    net::IpAddr,
     rc::Rc,
     sync::Arc,
 };
 
+use hyper::Request;
+
 use super::{
-    Fleet,
+    Addresses, Fleet,
     admission::Admission,
+    balance::{Members, Random},
     budget::Budget,
     connect,
+    endpoint::WHOLE,
+    hash,
     server::{Limits, ServerPool},
 };
 use crate::{
-    config,
+    config::{self, Balance},
     timer::{Ticks, Timers},
 };
 
@@ -43,11 +49,16 @@ pub(crate) struct Pool {
     pub(super) worker: usize,
     limits: Limits,
     generation: Cell<u64>,
-    servers: RefCell<Servers>,
-    turn: Cell<usize>,
+    servers: RefCell<Rc<Servers>>,
+    random: Random,
 }
 
-type Servers = Rc<[Rc<ServerPool>]>;
+/// The servers at one time, as they are chosen from.
+#[derive(Debug)]
+struct Servers {
+    members: Members<Rc<ServerPool>>,
+    addresses: Arc<Addresses>,
+}
 
 /// Who serves: worker `index` of `of`.
 #[derive(Clone, Copy, Debug)]
@@ -87,36 +98,70 @@ impl Pool {
             worker: worker.index,
             limits,
             generation: Cell::new(0),
-            servers: RefCell::new(Rc::new([])),
-            turn: Cell::new(0),
+            servers: RefCell::new(Rc::new(Servers {
+                members: Members::new(std::iter::empty(), 0),
+                addresses: Arc::default(),
+            })),
+            random: Random::default(),
         }
     }
 
     /// The servers now; those whose address stayed keep their connections.
-    fn servers(&self) -> Servers {
+    fn servers(&self) -> Rc<Servers> {
         let generation = self.fleet.generation();
         if self.generation.replace(generation) != generation {
             let before = self.servers();
+            let addresses = self.fleet.addresses();
             let same = |endpoint: &Arc<_>| {
                 let same = |server: &&Rc<ServerPool>| Arc::ptr_eq(&server.endpoint, endpoint);
                 let new = || Rc::new(ServerPool::new(&self.fleet, endpoint, self.limits));
-                before.iter().find(same).map_or_else(new, Rc::clone)
+                before.members.iter().find(same).map_or_else(new, Rc::clone)
             };
-            *self.servers.borrow_mut() = self.fleet.endpoints().iter().map(same).collect();
+            let heaviest = addresses.endpoints.iter().map(|endpoint| endpoint.server.weight);
+            let heaviest = heaviest.max().unwrap_or(0).saturating_mul(WHOLE);
+            let members = Members::new(addresses.endpoints.iter().map(same), heaviest);
+            *self.servers.borrow_mut() = Rc::new(Servers { members, addresses });
         }
         Rc::clone(&self.servers.borrow())
     }
 
+    /// What a request is hashed by, where servers are chosen by that.
+    pub(super) fn key<B>(&self, request: &Request<B>, client: IpAddr) -> u64 {
+        match &self.fleet.config.balance {
+            Balance::Hash(of) => hash::key(of, request.headers(), client),
+            Balance::LeastRequests | Balance::RoundRobin => 0,
+        }
+    }
+
     /// The server for a request; not one that it was `tried` at, if there is another.
-    pub(super) fn pick(&self, tried: Option<&Rc<ServerPool>>) -> Option<Rc<ServerPool>> {
+    pub(super) fn pick(&self, key: u64, tried: Option<&Rc<ServerPool>>) -> Option<Rc<ServerPool>> {
         let servers = self.servers();
-        let turn = self.turn.get();
-        self.turn.set(turn.wrapping_add(1));
-        let start = turn.checked_rem(servers.len())?;
-        let order = servers.iter().cycle().skip(start).take(servers.len());
-        let was_tried =
-            |server: &Rc<ServerPool>| tried.is_some_and(|tried| Rc::ptr_eq(tried, server));
-        order.min_by_key(|server| (was_tried(server), server.in_flight())).map(Rc::clone)
+        let share = |server: &Rc<ServerPool>| server.endpoint.share();
+        let untried = |server: &Rc<ServerPool>| match tried {
+            Some(tried) if Rc::ptr_eq(tried, server) => 0,
+            _ => share(server),
+        };
+        self.choose(&servers, key, untried).or_else(|| self.choose(&servers, key, share))
+    }
+
+    fn choose(
+        &self,
+        servers: &Servers,
+        key: u64,
+        share: impl Fn(&Rc<ServerPool>) -> u32,
+    ) -> Option<Rc<ServerPool>> {
+        let Servers { members, addresses } = servers;
+        let chosen = match (&self.fleet.config.balance, &addresses.table) {
+            (Balance::RoundRobin, _) => members.in_turn(share),
+            (Balance::Hash(_), Some(table)) => {
+                let eligible = |at| members.at(at).is_some_and(|server| share(server) > 0);
+                table.find(key, eligible).and_then(|at| members.at(at))
+            }
+            (Balance::LeastRequests | Balance::Hash(_), _) => {
+                members.least_loaded(share, |server| server.in_flight(), &self.random)
+            }
+        };
+        chosen.map(Rc::clone)
     }
 
     /// Whether requests have to say [`super::OnBehalfOf`] whom they are.
@@ -126,12 +171,12 @@ impl Pool {
 
     /// Whether there is a second server to try.
     pub(super) fn has_others(&self) -> bool {
-        self.servers().len() > 1
+        self.servers().members.len() > 1
     }
 
     /// Drops kept connections that have ended or are too old.
     pub(crate) fn sweep(&self) {
         let now = self.timers.now();
-        self.servers().iter().for_each(|server| server.sweep(now));
+        self.servers().members.iter().for_each(|server| server.sweep(now));
     }
 }

@@ -4,7 +4,7 @@
 //! was sent only if it is idempotent and has no body (RFC 9110 9.2.2), and never once a byte of a
 //! response has gone out. Retries have a budget.
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -19,8 +19,9 @@ use super::{
     server::{ServerPool, Taken},
 };
 use crate::{
+    config::Route,
     metrics::{RetryReason, UpstreamOutcome},
-    timer::Timer,
+    timer::{Ticks, Timer},
     tls::Offer,
 };
 
@@ -30,6 +31,35 @@ pub(super) struct Answered {
     pub link: Link,
     pub attempt: Attempt,
     pub timer: Timer,
+}
+
+/// What a request brings along beside itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Who asks; a consistent hash may be taken of it.
+    pub client: IpAddr,
+    /// How long its route waits.
+    pub waits: Waits,
+}
+
+/// What a route says of timeouts; none: as the limits say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waits {
+    /// To the response's head, while nothing moves.
+    pub response: Option<Ticks>,
+    /// Between two pieces of its body.
+    pub response_body: Option<Ticks>,
+}
+
+impl Waits {
+    /// As `route` says.
+    #[must_use]
+    pub(crate) fn of(route: &Route) -> Self {
+        Self {
+            response: route.response_timeout.map(Ticks::from),
+            response_body: route.response_body_timeout.map(Ticks::from),
+        }
+    }
 }
 
 /// How a request has fared so far.
@@ -48,10 +78,10 @@ impl Course {
         Self { tries, tried: None, stale: None, is_fresh: false }
     }
 
-    fn server(&mut self, pool: &Pool) -> Option<Rc<ServerPool>> {
+    fn server(&mut self, pool: &Pool, key: u64) -> Option<Rc<ServerPool>> {
         let stale = self.stale.take();
         self.is_fresh = stale.is_some();
-        stale.or_else(|| pool.pick(self.tried.as_ref()))
+        stale.or_else(|| pool.pick(key, self.tried.as_ref()))
     }
 
     fn may_use_kept(&self) -> bool {
@@ -60,15 +90,17 @@ impl Course {
 }
 
 impl Pool {
-    /// Sends `request` and waits for the response's head; the body streams from then on.
+    /// Sends `client`'s request and waits for the response's head; the body streams from then on.
     ///
     /// # Errors
     /// Whatever kept a response from coming; the request may have reached the upstream then.
     pub(crate) async fn send(
         self: &Rc<Self>,
         request: Request<RequestBody>,
+        terms: Terms,
     ) -> Result<Response<Body>, UpstreamError> {
-        let Answered { response, link, mut attempt, timer } = self.ask(request, Offer::Any).await?;
+        let answered = self.ask(request, Offer::Any, terms).await?;
+        let Answered { response, link, mut attempt, timer } = answered;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             attempt.came_out(UpstreamOutcome::ResponseMalformed);
             return Err(UpstreamError::UnaskedUpgrade);
@@ -83,7 +115,9 @@ impl Pool {
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
         offer: Offer,
+        terms: Terms,
     ) -> Result<Answered, UpstreamError> {
+        let key = self.key(&request, terms.client);
         let timer = self.timers.timer();
         let place = match &self.admission {
             Some(admission) => Some(Box::pin(admission.enter(&timer)).await?),
@@ -92,8 +126,8 @@ impl Pool {
         self.budget.earn();
         let mut course = Course::new(self.fleet.config.retry.tries);
         loop {
-            let server = course.server(self).ok_or(UpstreamError::NoServer)?;
-            let mut attempt = Attempt::begin(self, &server);
+            let server = course.server(self, key).ok_or(UpstreamError::NoServer)?;
+            let mut attempt = Attempt::begin(self, &server, terms.waits);
             let kept = course.may_use_kept().then(|| server.kept(offer, self.timers.now()));
             let (mut link, may_be_stale) = match kept.flatten() {
                 Some(Taken { link, may_be_stale }) => (link, Some(may_be_stale)),
@@ -107,7 +141,8 @@ impl Pool {
                 },
             };
             let copy = self.copy(&request, may_be_stale, &course);
-            let wait = Wait::new(&timer, self.timeouts.response, &request);
+            let limit = terms.waits.response.unwrap_or(self.timeouts.response);
+            let wait = Wait::new(&timer, limit, &request);
             let result = match &mut link {
                 Link::Http1(link) => over_http1(link, request, wait).await,
                 Link::Http2(link) => Box::pin(over_http2(link, request, wait)).await,

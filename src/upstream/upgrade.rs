@@ -10,8 +10,11 @@ use bytes::Bytes;
 use hyper::{Request, Response, StatusCode};
 
 use super::{
-    Body, Pool, RequestBody, UpstreamError, attempt::Attempt, link::Link, link::Stream,
-    send::Answered,
+    Body, Pool, RequestBody, UpstreamError,
+    attempt::Attempt,
+    link::Link,
+    link::Stream,
+    send::{Answered, Terms},
 };
 use crate::{metrics::UpstreamOutcome, tls::Offer};
 
@@ -49,8 +52,10 @@ impl Pool {
     pub(crate) async fn upgrade(
         self: &Rc<Self>,
         request: Request<RequestBody>,
+        terms: Terms,
     ) -> Result<Switched, UpstreamError> {
-        let Answered { response, link, attempt, timer } = self.ask(request, Offer::Http1).await?;
+        let Answered { response, link, attempt, timer } =
+            self.ask(request, Offer::Http1, terms).await?;
         match (response.status(), link) {
             (StatusCode::SWITCHING_PROTOCOLS, Link::Http1(link)) => {
                 let mut connection = link.into_connection();

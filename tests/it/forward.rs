@@ -357,7 +357,8 @@ async fn a_client_that_closes_its_half_gets_the_answer_where_that_is_wanted() {
         soon(arrived.notified()).await;
         stream.shutdown().await.unwrap();
         if !wanted {
-            let canceled = "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"canceled\"}";
+            let canceled =
+                "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"canceled\"}";
             eventually(|| async { (proxy.metric(canceled).await == 1.0).then_some(()) }).await;
         }
         go_on.notify_one();

@@ -1,19 +1,20 @@
 //! Slow, silent and greedy clients: each is ended in time, and none costs more than its share.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hyper::{Request, Response};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::Notify,
 };
 
 use crate::support::{
     client::{TlsClient, empty},
     eventually,
-    proxy::Proxy,
+    proxy::{Proxy, base},
     soon,
-    upstream::{Upstream, full},
+    upstream::{Upstream, full, read_head, scripted},
 };
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -153,4 +154,35 @@ async fn a_client_that_takes_nothing_is_cut() {
     let response = sender.begin(request).await.unwrap();
     empty_again(&proxy).await;
     drop(response);
+}
+
+#[tokio::test]
+async fn a_route_may_wait_longer_for_its_upstream_than_the_rest() {
+    let (arrived, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (says, waits) = (Arc::clone(&arrived), Arc::clone(&answer));
+    let upstream = scripted(move |mut stream, _| {
+        let (says, waits) = (Arc::clone(&says), Arc::clone(&waits));
+        async move {
+            if read_head(&mut stream).await.starts_with("GET /slow") {
+                says.notify_one();
+                waits.notified().await;
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                stream.write_all(answer).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let routes = "[[routes]]\nupstream = \"api\"\n[[routes]]\npath = \"/slow\"\nupstream = \"api\"\n\
+        response_timeout = \"30s\"\n";
+    let proxy = Proxy::from_text(&(base(upstream) + routes), |config| {
+        config.limits.response_timeout = SHORT;
+    });
+    let https = proxy.https;
+    let slow = tokio::spawn(async move { TlsClient::http1().get(https, "/slow").await });
+    soon(arrived.notified()).await;
+    // Begun later and already over.
+    assert_eq!(TlsClient::http1().get(https, "/other").await.status, 504);
+    answer.notify_one();
+    assert_eq!(slow.await.unwrap().status, 200);
 }

@@ -16,6 +16,8 @@
 
 /// The layers of `src` and the fences around vendors.
 mod architecture;
+/// Which server of an upstream gets a request.
+mod balance;
 /// Certificates and keys that are wrong, each in its words.
 mod certificates;
 /// The real binary: exit codes, output, signals.

@@ -1,6 +1,6 @@
 //! `[[routes]]`
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 use hyper::{Method, header::HeaderName, header::HeaderValue};
 use toml::Spanned;
@@ -48,6 +48,8 @@ fn everything(upstreams: &[Upstream], document: &mut Document<'_>) -> Vec<Route>
                 conditions: Conditions::default(),
                 rewrite_prefix: None,
                 target: RouteTarget::Upstream(0),
+                response_timeout: None,
+                response_body_timeout: None,
                 request_headers: HeaderRules::default(),
                 response_headers: HeaderRules::default(),
                 place: document.place(0..0, "routes"),
@@ -101,7 +103,8 @@ fn route(
 ) -> Option<Route> {
     let span = raw.span();
     let raw = raw.into_inner();
-    let name = raw.name.as_ref().map(|text| name(text, &format!("{key}.name"), document));
+    let at = |name: &str| format!("{key}.{name}");
+    let name = raw.name.as_ref().map(|text| name(text, &at("name"), document));
     let host = raw.host.as_ref().map_or(Some(HostPattern::Any), |text| host(text, key, document));
     let path = route_path(raw.path.as_ref(), raw.path_exact.as_ref(), key, document);
     let rewrite = raw.rewrite_prefix.as_ref();
@@ -123,6 +126,10 @@ fn route(
         let expected = "no rewrite_prefix on a route without an upstream";
         wrong(document, text, &format!("{key}.rewrite_prefix"), expected);
     }
+    let response_timeout =
+        timeout(raw.response_timeout.as_ref(), &at("response_timeout"), document);
+    let body = raw.response_body_timeout.as_ref();
+    let response_body_timeout = timeout(body, &at("response_body_timeout"), document);
     let mut rules = |raw, side, name| header_rules(raw, side, &format!("{key}.{name}"), document);
     let request_headers = rules(raw.request_headers, Side::Request, "request_headers");
     let response_headers = rules(raw.response_headers, Side::Response, "response_headers");
@@ -133,10 +140,18 @@ fn route(
         conditions,
         rewrite_prefix,
         target: target?,
+        response_timeout,
+        response_body_timeout,
         request_headers,
         response_headers,
         place: document.place(span, key),
     })
+}
+
+/// A duration in place of one that `[limits]` has; none where the route has none.
+fn timeout(value: Option<&Text>, key: &str, document: &mut Document<'_>) -> Option<Duration> {
+    let (least, most) = (Duration::from_millis(100), Duration::from_secs(86_400));
+    value.map(|_| value::duration(document, value, key, most, least..=most))
 }
 
 fn name(text: &Text, key: &str, document: &mut Document<'_>) -> std::sync::Arc<str> {

@@ -1,0 +1,268 @@
+//! Which member of a group gets the next request: in turn, or the less loaded of two.
+//!
+//! Called by `pool` for every request; `hash` has the third way. A member's share says how much
+//! it may get compared with the others, 0 that it is out. Nothing here allocates, locks or knows
+//! what a server is.
+
+use std::{
+    cell::Cell,
+    hash::{BuildHasher, Hasher, RandomState},
+};
+
+/// A group that is chosen from.
+#[derive(Debug)]
+pub(super) struct Members<T> {
+    list: Box<[Member<T>]>,
+    /// The largest share that a member can have.
+    heaviest: u32,
+}
+
+#[derive(Debug)]
+struct Member<T> {
+    server: T,
+    /// What it is owed, in shares (smooth weighted round robin).
+    credit: Cell<i64>,
+}
+
+/// Draws before a plain search: enough where some members are out or weights differ much.
+const DRAWS: usize = 16;
+
+impl<T> Members<T> {
+    /// A group of which each member is owed nothing yet.
+    pub(super) fn new(servers: impl Iterator<Item = T>, heaviest: u32) -> Self {
+        let list = servers.map(|server| Member { server, credit: Cell::new(0) }).collect();
+        Self { list, heaviest }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.list.iter().map(|member| &member.server)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn at(&self, index: usize) -> Option<&T> {
+        self.list.get(index).map(|member| &member.server)
+    }
+
+    /// Each in its turn, the heavier ones more often and never all their turns at once.
+    pub(super) fn in_turn(&self, share: impl Fn(&T) -> u32) -> Option<&T> {
+        let (mut sum, mut best) = (0i64, None::<&Member<T>>);
+        for member in &self.list {
+            let share = i64::from(share(&member.server));
+            if share == 0 {
+                continue;
+            }
+            sum = sum.saturating_add(share);
+            member.credit.set(member.credit.get().saturating_add(share));
+            if best.is_none_or(|best| member.credit.get() > best.credit.get()) {
+                best = Some(member);
+            }
+        }
+        let best = best?;
+        best.credit.set(best.credit.get().saturating_sub(sum));
+        Some(&best.server)
+    }
+
+    /// The less loaded of two: with more members than that, of two drawn by their shares, so that
+    /// workers that know nothing of each other do not all run to the same one.
+    pub(super) fn least_loaded(
+        &self,
+        share: impl Fn(&T) -> u32,
+        in_flight: impl Fn(&T) -> u32,
+        random: &Random,
+    ) -> Option<&T> {
+        let shares = |at: usize| self.at(at).map_or(0, &share);
+        let two = self.len() == 2;
+        let first = if two { Some(0) } else { self.draw(&shares, None, random) }?;
+        let second = if two { Some(1) } else { self.draw(&shares, Some(first), random) };
+        let second = second.filter(|second| shares(*second) > 0);
+        let Some(second) = second else {
+            return self.at(first).filter(|first| share(first) > 0);
+        };
+        let (one, other) = (self.at(first)?, self.at(second)?);
+        let load = |server: &T, other: &T| {
+            // Compared as (in flight + 1) / share, without dividing.
+            (u64::from(in_flight(server)) + 1) * u64::from(share(other))
+        };
+        let idle = in_flight(one) == 0 && in_flight(other) == 0 && share(one) > 0;
+        match load(one, other).cmp(&load(other, one)) {
+            // The heavier of two idle ones would get every request that comes alone.
+            _ if idle => {
+                if two {
+                    self.in_turn(share)
+                } else {
+                    Some(one)
+                }
+            }
+            _ if share(one) == 0 => Some(other),
+            std::cmp::Ordering::Less => Some(one),
+            std::cmp::Ordering::Greater => Some(other),
+            std::cmp::Ordering::Equal => {
+                if two {
+                    self.in_turn(share)
+                } else {
+                    Some(one)
+                }
+            }
+        }
+    }
+
+    /// One at random, by shares; not `other`.
+    fn draw(
+        &self,
+        share: &impl Fn(usize) -> u32,
+        other: Option<usize>,
+        random: &Random,
+    ) -> Option<usize> {
+        let count = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let place = || usize::try_from(random.below(count)).unwrap_or(0);
+        for _ in 0..DRAWS {
+            let at = place();
+            if Some(at) != other && random.below(self.heaviest) < share(at) {
+                return Some(at);
+            }
+        }
+        let start = place();
+        let order = (start..self.len()).chain(0..start);
+        order.into_iter().find(|at| Some(*at) != other && share(*at) > 0)
+    }
+}
+
+/// Random numbers of one worker (xorshift64*); good for spreading, and for nothing secret.
+#[derive(Debug)]
+pub(super) struct Random(Cell<u64>);
+
+impl Default for Random {
+    fn default() -> Self {
+        Self::seeded(RandomState::new().build_hasher().finish())
+    }
+}
+
+impl Random {
+    fn seeded(seed: u64) -> Self {
+        Self(Cell::new(seed | 1))
+    }
+
+    fn next(&self) -> u64 {
+        let mut state = self.0.get();
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        self.0.set(state);
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `bound`; 0 if that is 0.
+    pub(super) fn below(&self, bound: u32) -> u32 {
+        let scaled = (self.next() >> 32) * u64::from(bound);
+        u32::try_from(scaled >> 32).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::{Members, Random};
+
+    #[derive(Debug, Default)]
+    struct Server {
+        share: Cell<u32>,
+        in_flight: Cell<u32>,
+        got: Cell<u32>,
+    }
+
+    fn group(shares: &[u32]) -> Members<Server> {
+        let server = |share: &u32| Server { share: Cell::new(*share), ..Server::default() };
+        Members::new(shares.iter().map(server), shares.iter().copied().max().unwrap_or(0))
+    }
+
+    fn got(group: &Members<Server>) -> Vec<u32> {
+        group.iter().map(|server| server.got.get()).collect()
+    }
+
+    /// Requests that come one after the other, or with some always under way.
+    fn least(group: &Members<Server>, requests: usize, kept: usize, random: &Random) {
+        let mut under_way = std::collections::VecDeque::new();
+        for _ in 0..requests {
+            let chosen = group.least_loaded(|s| s.share.get(), |s| s.in_flight.get(), random);
+            let chosen = chosen.expect("none");
+            chosen.got.set(chosen.got.get() + 1);
+            chosen.in_flight.set(chosen.in_flight.get() + 1);
+            under_way.push_back(chosen);
+            if under_way.len() > kept {
+                let ended = under_way.pop_front().unwrap();
+                ended.in_flight.set(ended.in_flight.get() - 1);
+            }
+        }
+    }
+
+    #[test]
+    fn turns_are_by_weight_and_spread() {
+        let group = group(&[5, 1, 1, 0]);
+        let mut order = String::new();
+        for _ in 0..7 {
+            let chosen = group.in_turn(|server| server.share.get()).unwrap();
+            chosen.got.set(chosen.got.get() + 1);
+            let at = group.iter().position(|server| std::ptr::eq(server, chosen)).unwrap();
+            order.push(char::from(b'a' + u8::try_from(at).unwrap()));
+        }
+        assert_eq!(order, "aabacaa");
+        assert_eq!(got(&group), [5, 1, 1, 0]);
+    }
+
+    #[test]
+    fn of_two_the_less_loaded_and_equals_in_turn() {
+        let random = Random::seeded(7);
+        let group = group(&[1, 1]);
+        least(&group, 100, 0, &random);
+        assert_eq!(got(&group), [50, 50]);
+        group.at(0).unwrap().in_flight.set(1);
+        least(&group, 10, 0, &random);
+        assert_eq!(got(&group), [50, 60]);
+    }
+
+    #[test]
+    fn weights_hold_for_requests_that_come_alone_and_for_many() {
+        let random = Random::seeded(7);
+        for kept in [0, 40] {
+            let group = group(&[300, 100]);
+            least(&group, 4000, kept, &random);
+            let first = got(&group)[0];
+            assert!((2900..=3100).contains(&first), "{kept}: {:?}", got(&group));
+        }
+        for kept in [0, 60] {
+            let group = group(&[300, 100, 100, 100]);
+            least(&group, 6000, kept, &random);
+            let first = got(&group)[0];
+            assert!((2700..=3300).contains(&first), "{kept}: {:?}", got(&group));
+        }
+    }
+
+    #[test]
+    fn two_choices_keep_loads_close() {
+        let random = Random::seeded(7);
+        let group = group(&[100; 10]);
+        least(&group, 10_000, 100, &random);
+        let most = group.iter().map(|server| server.in_flight.get()).max().unwrap();
+        assert!(most <= 14, "{most} of 100 at one of ten");
+    }
+
+    #[test]
+    fn those_that_are_out_get_nothing_and_none_is_none() {
+        let random = Random::seeded(7);
+        for shares in [&[0, 9][..], &[9, 0], &[0, 9, 0], &[0, 0, 9, 0, 0, 0, 0, 0]] {
+            let group = group(shares);
+            least(&group, 50, 3, &random);
+            let expected: Vec<u32> = shares.iter().map(|s| if *s > 0 { 50 } else { 0 }).collect();
+            assert_eq!(got(&group), expected);
+        }
+        for shares in [&[][..], &[0], &[0, 0], &[0, 0, 0]] {
+            let group = group(shares);
+            let chosen = group.least_loaded(|s| s.share.get(), |s| s.in_flight.get(), &random);
+            assert!(chosen.is_none() && group.in_turn(|server| server.share.get()).is_none());
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Which server gets a request: by load, in turn by weight, by hash.
+
+use std::collections::HashSet;
+
+use hyper::Request;
+use tokio::{io::AsyncWriteExt, sync::watch};
+
+use crate::support::{
+    client::{TlsClient, empty},
+    eventually,
+    proxy::{Proxy, base},
+    soon,
+    upstream::{Upstream, read_head, scripted},
+};
+
+async fn three() -> Vec<Upstream> {
+    vec![Upstream::text("a").await, Upstream::text("b").await, Upstream::text("c").await]
+}
+
+/// A proxy in front of several, with more keys of the upstream.
+fn proxy(upstreams: &[Upstream], keys: &str) -> Proxy {
+    let servers: Vec<_> =
+        upstreams.iter().map(|one| format!("\"http://{}\"", one.address)).collect();
+    let first = upstreams[0].address;
+    let text =
+        base(first).replace(&format!("[\"http://{first}\"]"), &format!("[{}]", servers.join(",")));
+    Proxy::from_text(&format!("{text}\n{keys}"), |config| config.listen.workers = 1)
+}
+
+fn got(upstreams: &[Upstream]) -> Vec<usize> {
+    upstreams.iter().map(|upstream| upstream.seen().len()).collect()
+}
+
+async fn gets(proxy: &Proxy, count: usize) {
+    let mut sender = TlsClient::http2().open(proxy.https).await;
+    for _ in 0..count {
+        assert_eq!(sender.get("/").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn in_turn_by_weight() {
+    let upstreams = three().await;
+    let proxy = proxy(&upstreams, "balance = \"round_robin\"\nweights = [3, 2, 1]");
+    gets(&proxy, 60).await;
+    assert_eq!(got(&upstreams), [30, 20, 10]);
+}
+
+#[tokio::test]
+async fn idle_servers_take_turns_and_weights_hold() {
+    let upstreams = three().await;
+    let two = &upstreams[..2];
+    gets(&proxy(two, ""), 40).await;
+    assert_eq!(got(two), [20, 20]);
+    gets(&proxy(two, "weights = [3, 1]"), 40).await;
+    assert_eq!(got(two), [50, 30]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_gets_less() {
+    let (go, held) = watch::channel(false);
+    let busy = scripted(move |mut stream, _| {
+        let mut held = held.clone();
+        async move {
+            read_head(&mut stream).await;
+            drop(held.wait_for(|go| *go).await);
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nslow";
+            stream.write_all(answer).await.unwrap();
+        }
+    })
+    .await;
+    let quick = Upstream::text("quick").await;
+    let servers = format!("[\"http://{busy}\", \"http://{}\"]", quick.address);
+    let text = base(busy).replace(&format!("[\"http://{busy}\"]"), &servers);
+    let proxy = Proxy::from_text(&text, |config| config.listen.workers = 1);
+    let https = proxy.https;
+    // One of these two hangs at the busy one.
+    let held = tokio::spawn(async move { TlsClient::http1().get(https, "/").await });
+    let other = tokio::spawn(async move { TlsClient::http1().get(https, "/").await });
+    eventually(|| async { (quick.seen().len() == 1).then_some(()) }).await;
+    gets(&proxy, 20).await;
+    assert_eq!(quick.seen().len(), 21);
+    go.send_replace(true);
+    let mut said = [soon(held).await.unwrap().text(), soon(other).await.unwrap().text()];
+    said.sort();
+    assert_eq!(said, ["quick", "slow"]);
+}
+
+#[tokio::test]
+async fn the_same_key_goes_to_the_same_server() {
+    let upstreams = three().await;
+    let proxy = proxy(&upstreams, "balance = \"hash\"\nhash = \"header:X-Tenant\"");
+    let mut sender = TlsClient::http2().open(proxy.https).await;
+    let mut servers = HashSet::new();
+    for tenant in 0..12 {
+        let mut said = HashSet::new();
+        for _ in 0..4 {
+            let request = Request::get("/").header("x-tenant", format!("tenant-{tenant}"));
+            said.insert(sender.send(request.body(empty()).unwrap()).await.text());
+        }
+        assert_eq!(said.len(), 1, "tenant-{tenant} went to {said:?}");
+        servers.extend(said);
+    }
+    assert_eq!(servers.len(), 3, "all tenants at {servers:?}");
+    let before = got(&upstreams);
+    // Without the field it is the client's address, and that is one.
+    gets(&proxy, 10).await;
+    let grown = before.iter().zip(got(&upstreams)).filter(|(before, now)| *before != now);
+    assert_eq!(grown.count(), 1);
+}
+
+#[tokio::test]
+async fn a_key_whose_server_is_gone_goes_to_another_one() {
+    let mut upstreams = three().await;
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    upstreams[1].address = closed.local_addr().unwrap();
+    drop(closed);
+    let proxy = proxy(&upstreams, "balance = \"hash\"\nhash = \"header:x-tenant\"");
+    let mut sender = TlsClient::http2().open(proxy.https).await;
+    for tenant in 0..12 {
+        let mut said = HashSet::new();
+        for _ in 0..3 {
+            let request = Request::get("/").header("x-tenant", format!("tenant-{tenant}"));
+            let answer = sender.send(request.body(empty()).unwrap()).await;
+            assert_eq!(answer.status, 200);
+            said.insert(answer.text());
+        }
+        assert_eq!(said.len(), 1, "tenant-{tenant} went to {said:?}");
+    }
+    assert!(
+        proxy.metric("tlsfloor_upstream_retries_total{upstream=\"api\",reason=\"connect\"}").await
+            > 0.0
+    );
+}
