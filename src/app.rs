@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     admin,
+    clients::Clients,
     config::{Config, Problem, Problems},
     drain::{Phase, Progress, Readiness},
     listener::Peers,
@@ -143,6 +144,7 @@ impl App {
     fn start_workers(&mut self, bound: Bound, metrics: &Arc<Metrics>) -> Result<(), StartError> {
         let config = &self.snapshot.config;
         let refusals = Arc::new(RefusalLog::new(config.log.refused_per_minute));
+        let clients = Clients::default();
         let (peers, receivers) = Peers::new(self.loads.clone());
         for (index, (listeners, handed)) in bound.into_iter().zip(receivers).enumerate() {
             let setup = Setup {
@@ -151,6 +153,7 @@ impl App {
                 snapshot: Arc::clone(&self.snapshot),
                 counters: metrics.worker(index),
                 refusals: Arc::clone(&refusals),
+                clients: clients.clone(),
                 loads: self.loads.clone(),
                 peers: peers.clone(),
                 handed,

@@ -14,7 +14,7 @@ use crate::{
     hello::{self, Alert},
     http::{self, Client, TlsFacts, http1::End},
     io::{Activity, ClientAddr, PeerAddr, Socket},
-    metrics::ListenerKind,
+    metrics::{Limit, ListenerKind},
     park::{Woken, park},
     session::Alpn,
     shard::Shard,
@@ -38,6 +38,10 @@ pub(crate) struct Arrival {
 /// Serves a connection until it ends.
 pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
     let client = ClientAddr::from(arrival.peer);
+    let Some(_held) = shard.hold(client.ip) else {
+        tracing::debug!(client = %client.ip, "closed: limits.connections_per_client");
+        return;
+    };
     match arrival.listener {
         ListenerKind::Https => {
             // Boxed: what a handshake needs is given back before the first request.
@@ -69,7 +73,11 @@ async fn in_clear(mut stream: TcpStream, address: ClientAddr, shard: Rc<Shard>) 
             closing::with_word(stream, &Alert::UnexpectedMessage.record(TLS_1_0), timer).await;
         }
         Ok(Ok(first)) if !first.is_empty() => http1(Wire(stream), first, &client).await,
-        Ok(Ok(_) | Err(_)) | Err(_) => closing::politely(stream, timer).await,
+        Err(_elapsed) => {
+            client.shard.counters.limit(Limit::HeaderTimeout);
+            closing::politely(stream, timer).await;
+        }
+        Ok(Ok(_) | Err(_)) => closing::politely(stream, timer).await,
     }
 }
 
@@ -89,6 +97,11 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
         let timeouts = client.shard.view().timeouts;
         let limit = if ahead.is_empty() { timeouts.idle } else { timeouts.header };
         if park(stream.tcp(), timer, limit, &client.shard).await == Woken::Enough {
+            if !client.shard.is_draining() {
+                let late = !ahead.is_empty();
+                let limit = if late { Limit::HeaderTimeout } else { Limit::IdleTimeout };
+                client.shard.counters.limit(limit);
+            }
             return Box::pin(closing::politely(stream, timer)).await;
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     hello::{self, Alert, Hello, Outcome, Peeked},
     http::{TlsFacts, respond},
     io::ClientAddr,
-    metrics::LaneKind,
+    metrics::{LaneKind, Limit},
     policy::{Failure, Reason, judge},
     refusal::Refusal,
     rollout::{Lane, lane},
@@ -99,6 +99,9 @@ impl Visit<'_> {
     }
 
     fn fail<T>(&self, failure: HandshakeFailure) -> Option<T> {
+        if failure == HandshakeFailure::Timeout {
+            self.shard.counters.limit(Limit::HandshakeTimeout);
+        }
         self.shard.counters.handshake_failed(failure);
         None
     }

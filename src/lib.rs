@@ -25,10 +25,10 @@
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
 //! snapshot       everything a reload may replace, built whole
-//! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
-//! config metrics policy refusals    as written, as meant | cells | judge | log limits
+//! bounds rollout route telemetry tls upstream    a request | lanes | routes | logs | TLS | servers
+//! clients config metrics policy refusals    connections each | as meant | cells | judge | log limits
 //! hello          peek, parse, JA4, alerts
-//! drain host io label panics request_id session signals sockets timer version wire   ground
+//! drain host io label pace panics request_id session signals sockets timer version wire   ground
 //! ```
 //!
 //! # What is decided
@@ -47,7 +47,9 @@
 
 pub mod admin;
 pub mod app;
+mod bounds;
 pub mod cli;
+mod clients;
 mod closing;
 pub mod config;
 mod connection;
@@ -60,6 +62,7 @@ mod io;
 mod label;
 mod listener;
 pub mod metrics;
+mod pace;
 pub mod panics;
 mod park;
 pub mod policy;

@@ -89,7 +89,7 @@ mod tests {
 
     use super::Router;
     use crate::{
-        config::{Place, Route},
+        config::{Place, Route, RouteBounds},
         host::HostPattern,
     };
 
@@ -99,6 +99,7 @@ mod tests {
             host: HostPattern::parse(host).unwrap(),
             path: (*path).into(),
             upstream: index,
+            bounds: RouteBounds::default(),
             place: place.clone(),
         };
         Router::new(&routes.iter().enumerate().map(route).collect::<Vec<_>>())

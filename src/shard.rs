@@ -5,6 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    net::IpAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -13,8 +14,10 @@ use std::{
 };
 
 use crate::{
+    bounds::Bounds,
+    clients::{Clients, Held},
     config::Limits,
-    metrics::{Counters, ListenerKind},
+    metrics::{Counters, Limit, ListenerKind},
     refusals::RefusalLog,
     request_id::RequestIds,
     snapshot::Snapshot,
@@ -33,8 +36,10 @@ pub(crate) struct Shard {
     pub timers: Timers,
     /// Names for requests.
     pub request_ids: RequestIds,
-    /// Which refusals are logged; the one thing that all workers share, off the request path.
+    /// Which refusals are logged; shared by all workers, off the request path.
     pub refusals: Arc<RefusalLog>,
+    /// Who has how many connections; shared by all workers, off the request path.
+    clients: Clients,
     view: RefCell<Rc<View>>,
     draining: Cell<bool>,
     loads: Loads,
@@ -104,6 +109,8 @@ pub(crate) struct View {
     pub pools: Vec<Rc<Pool>>,
     /// The client side's timeouts.
     pub timeouts: Timeouts,
+    /// What each route takes of a request.
+    pub bounds: Vec<Bounds>,
 }
 
 /// The client side's timeouts in ticks.
@@ -138,6 +145,7 @@ impl Shard {
         snapshot: Arc<Snapshot>,
         counters: Arc<Counters>,
         refusals: Arc<RefusalLog>,
+        clients: Clients,
         loads: Loads,
     ) -> Self {
         let timers = Timers::default();
@@ -148,6 +156,7 @@ impl Shard {
             timers,
             request_ids: RequestIds::default(),
             refusals,
+            clients,
             view: RefCell::new(Rc::new(view)),
             draining: Cell::new(false),
             loads,
@@ -173,6 +182,30 @@ impl Shard {
     /// Connections that this worker holds.
     pub(crate) fn open(&self) -> usize {
         self.loads.of(self.index)
+    }
+
+    /// Whether there is room for one more connection; one that finds none is counted.
+    pub(crate) fn has_room(&self) -> bool {
+        let most = self.view().snapshot.config.limits.client.connections;
+        let room = most == 0 || self.loads.total() < most;
+        if !room {
+            self.counters.limit(Limit::Connections);
+        }
+        room
+    }
+
+    /// A place among the connections of `client`, kept until it is dropped; none, and counted,
+    /// where it has its share already. `Some(None)`: nobody's connections are counted.
+    pub(crate) fn hold(&self, client: IpAddr) -> Option<Option<Held>> {
+        let most = self.view().snapshot.config.limits.client.connections_per_client;
+        if most == 0 {
+            return Some(None);
+        }
+        let held = self.clients.hold(client, most);
+        if held.is_none() {
+            self.counters.limit(Limit::ConnectionsPerClient);
+        }
+        held.map(Some)
     }
 
     /// Counts a connection in until the guard goes.
@@ -212,7 +245,9 @@ impl View {
         };
         let pools = with_metrics.map(pool).collect();
         let timeouts = Timeouts::new(&config.limits);
-        Self { snapshot, pools, timeouts }
+        let bounds = config.routes.iter().map(|route| Bounds::new(&config.limits.client, route));
+        let bounds = bounds.collect();
+        Self { snapshot, pools, timeouts, bounds }
     }
 }
 

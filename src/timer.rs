@@ -37,7 +37,15 @@ impl Ticks {
         let ticks = duration.as_millis().div_ceil(TICK.as_millis()).saturating_add(1);
         Self(u32::try_from(ticks).unwrap_or(NEVER - 1))
     }
+
+    /// How many.
+    pub(crate) fn count(self) -> u32 {
+        self.0
+    }
 }
+
+/// Ticks in a second.
+pub(crate) const PER_SECOND: u64 = 10;
 
 /// A tick, for comparing with a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +55,17 @@ impl Moment {
     /// Whether `wait` has passed since `earlier`.
     pub(crate) fn is_after(self, earlier: Self, wait: Ticks) -> bool {
         self.0.saturating_sub(earlier.0) >= wait.0
+    }
+
+    /// The moment of a tick.
+    #[cfg(test)]
+    pub(crate) fn at(tick: u32) -> Self {
+        Self(tick)
+    }
+
+    /// Ticks since `earlier`.
+    pub(crate) fn ticks_since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 
@@ -156,6 +175,12 @@ impl Timer {
         self.due(self.table.now.get().saturating_add(after.0));
     }
 
+    /// The running tick.
+    pub(crate) fn now(&self) -> Moment {
+        // There is a slot, so the walk keeps the clock.
+        Moment(self.table.now.get())
+    }
+
     fn due(&self, due: u32) {
         if let Some(slot) = self.table.slots.borrow_mut().get_mut(self.key) {
             slot.due = due;
@@ -188,6 +213,14 @@ impl Timer {
         future: F,
     ) -> Result<F::Output, Elapsed> {
         self.set(limit);
+        self.bound(future).await
+    }
+
+    /// Runs `future` until the time that was set.
+    ///
+    /// # Errors
+    /// [`Elapsed`] if the time was up first.
+    pub(crate) async fn bound<F: Future>(&self, future: F) -> Result<F::Output, Elapsed> {
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| match Pin::as_mut(&mut future).poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),

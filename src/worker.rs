@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    clients::Clients,
     drain::Phase,
     listener::{self, Handed, Peers},
     metrics::{Counters, ListenerKind},
@@ -43,6 +44,8 @@ pub(crate) struct Setup {
     pub counters: Arc<Counters>,
     /// Shared by all.
     pub refusals: Arc<RefusalLog>,
+    /// Shared by all.
+    pub clients: Clients,
     /// Everybody's load.
     pub loads: Loads,
     /// The way to the others.
@@ -79,9 +82,9 @@ fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()
 }
 
 async fn run(setup: Setup, ready: std::sync::mpsc::Sender<io::Result<()>>) {
-    let Setup { index, listeners, snapshot, counters, refusals, loads, peers, handed, mut phase } =
-        setup;
-    let shard = Rc::new(Shard::new(index, snapshot, counters, refusals, loads));
+    let Setup { index, listeners, snapshot, counters, peers, handed, mut phase, .. } = setup;
+    let Setup { refusals, clients, loads, .. } = setup;
+    let shard = Rc::new(Shard::new(index, snapshot, counters, refusals, clients, loads));
     let mut accepting = tokio::task::JoinSet::new();
     for (kind, listener) in listeners {
         let listener = match TcpListener::from_std(listener) {

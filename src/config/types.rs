@@ -168,9 +168,23 @@ pub struct Route {
     pub path: String,
     /// Index into `Config::upstreams`.
     pub upstream: usize,
+    /// What differs from `[limits]` here.
+    #[serde(flatten)]
+    pub bounds: RouteBounds,
     /// Where the route stands, for problems found later.
     #[serde(skip)]
     pub place: Place,
+}
+
+/// What of `[[routes]]` overrides `[limits]`; absent: as there.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RouteBounds {
+    /// `limits.body_size`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_size: Option<usize>,
+    /// `limits.request_timeout`
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_seconds")]
+    pub request_timeout: Option<Duration>,
 }
 
 /// `[log]`
@@ -241,10 +255,38 @@ pub struct Limits {
     pub upstream_idle_connections: usize,
     /// Bytes of a request's or response's head.
     pub header_size: usize,
+    /// What one client may take.
+    #[serde(flatten)]
+    pub client: ClientBounds,
     /// Streams at once on one HTTP/2 connection.
     pub http2_streams: u32,
     /// Bytes buffered of one body on each side.
     pub buffer: usize,
+}
+
+/// `[limits]`: what one client may take, in one request and with all its connections.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClientBounds {
+    /// Fields in a request's head.
+    pub header_count: usize,
+    /// Bytes of a request's path and query.
+    pub uri_length: usize,
+    /// Bytes of a request body; 0: no limit.
+    pub body_size: usize,
+    /// The least bytes of a request body in a second, while it is waited for; 0: any.
+    pub body_rate: usize,
+    /// Over how much waiting that is measured; the first time over twice that.
+    #[serde(serialize_with = "seconds")]
+    pub body_rate_window: Duration,
+    /// From a request's head to the end of its response; zero: no limit.
+    #[serde(serialize_with = "seconds")]
+    pub request_timeout: Duration,
+    /// Open client connections in all; 0: no limit.
+    pub connections: usize,
+    /// Open connections of one client; 0: no limit.
+    pub connections_per_client: u32,
+    /// Requests after which a connection is ended; 0: no limit.
+    pub requests_per_connection: u32,
 }
 
 /// Durations are shown as written in a configuration: `10s`, `250ms`.
@@ -252,5 +294,16 @@ fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S
     match (duration.as_secs(), duration.subsec_millis()) {
         (seconds, 0) => serializer.collect_str(&format_args!("{seconds}s")),
         _ => serializer.collect_str(&format_args!("{}ms", duration.as_millis())),
+    }
+}
+
+/// As `seconds`, where there is one.
+fn maybe_seconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => seconds(duration, serializer),
+        None => serializer.serialize_none(),
     }
 }

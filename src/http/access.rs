@@ -8,12 +8,11 @@ use std::{rc::Rc, sync::Arc};
 use hyper::{Method, Request, StatusCode, Version, header::HeaderValue};
 use tokio::time::Instant;
 
-use super::{Client, authority::Authority};
+use super::{Client, authority::Authority, body::BodyError};
 use crate::{
-    metrics::{Protocol, ServedVersion},
+    metrics::{Limit, Protocol, ServedVersion},
     shard::View,
     snapshot::Snapshot,
-    upstream::UpstreamError,
 };
 
 /// nginx's code for a client that went away before there was an answer.
@@ -89,8 +88,11 @@ impl Exchange {
     }
 
     /// The answer cannot be completed: the connection must not end as if it had been.
-    pub(super) fn broke_off(&mut self, error: &UpstreamError) {
+    pub(super) fn broke_off(&mut self, error: &BodyError) {
         self.client.activity.abort();
+        if matches!(error, BodyError::Overdue) {
+            self.client.shard.counters.limit(Limit::RequestTimeout);
+        }
         if let Some(entry) = &mut self.log {
             entry.broke_off = Some(error.to_string());
         }

@@ -7,7 +7,7 @@
 use hyper::{
     HeaderMap, Response, Uri, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
+        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
         STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
     },
     http::request,
@@ -123,6 +123,12 @@ pub(super) fn to_client<B>(response: &mut Response<B>, client: &Client, snapshot
     remove(headers, found.goes);
     set_hsts(headers, client, snapshot);
     *response.version_mut() = Version::HTTP_11;
+}
+
+/// Whether a message's content is gRPC: its streams may be silent for as long as they like.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    kind.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
 }
 
 /// HSTS goes out over TLS only (RFC 6797 7.2); an upstream's own policy stands.

@@ -9,6 +9,7 @@ mod body;
 mod client;
 mod error;
 mod headers;
+mod held;
 pub(crate) mod http1;
 pub(crate) mod http2;
 mod redirect;

@@ -8,18 +8,24 @@ use std::{convert::Infallible, pin::Pin, rc::Rc};
 use bytes::Bytes;
 use hyper::{
     Request, Response, StatusCode,
-    body::{Body as HttpBody, Incoming},
+    body::Incoming,
     header::{CONTENT_TYPE, HeaderValue, LOCATION},
     service::Service,
 };
 
 use super::{
-    Body, Client, RequestError, access::Exchange, authority::Authority, body::Content, headers,
+    Body, Client, RequestError,
+    access::Exchange,
+    authority::Authority,
+    body::Content,
+    headers,
+    held::{self, Deadline},
     redirect, respond,
 };
 use crate::{
     config::PlainAction,
     shard::View,
+    timer::Ticks,
     upstream::{Pool, RequestBody},
 };
 
@@ -47,23 +53,34 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     let view = client.shard.view();
     let mut exchange = Exchange::begin(&client, &view, &request);
     let id = client.shard.request_ids.next();
+    let version = request.version();
     let next = decide(&client, &view, &mut exchange, &id, request);
     Box::pin(async move {
+        let mut deadline = Deadline::default();
         let answered = match next {
             Ok(Next::Answer(response)) => Ok(response),
-            Ok(Next::Forward(pool, request)) => forward(&client, &view, &pool, request).await,
+            Ok(Next::Forward(pool, request, limit)) => {
+                deadline = Deadline::after(&client, limit);
+                deadline.bound(forward(&client, &view, &pool, request)).await
+            }
             Err(error) => Err(error),
         };
-        let response = answered.unwrap_or_else(|error| failed(&client, &view, &error, id));
+        let mut response = answered.unwrap_or_else(|error| {
+            // What we say ourselves is said even when the time is up.
+            deadline = Deadline::default();
+            failed(&client, &view, &error, id)
+        });
+        held::last(&client, &view, version, &mut response);
         exchange.answered(response.status());
-        Ok(response.map(|content| Body::new(content, exchange)))
+        Ok(response.map(|content| Body::new(content, exchange, deadline)))
     })
 }
 
 /// What a request's head leads to.
 enum Next {
     Answer(Response<Content>),
-    Forward(Rc<Pool>, Request<RequestBody>),
+    /// By when the response has to have ended is the last part.
+    Forward(Rc<Pool>, Request<RequestBody>, Option<Ticks>),
 }
 
 fn decide(
@@ -75,6 +92,7 @@ fn decide(
 ) -> Result<Next, RequestError> {
     let authority = Authority::of(&request);
     exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), id);
+    held::head(&view.snapshot.config.limits.client, &request)?;
     let authority = authority?;
     if client.tls.is_none()
         && let Some(answer) = plain(client, view, authority.as_ref(), &request)?
@@ -85,8 +103,10 @@ fn decide(
     exchange.takes(route);
     let (mut parts, body) = request.into_parts();
     headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
-    let body = upload(client, view, body);
-    Ok(Next::Forward(Rc::clone(pool), Request::from_parts(parts, body)))
+    let bounds = view.bounds.get(route).ok_or(RequestError::NoRoute)?;
+    let body = held::body(client, view, bounds, body, headers::is_grpc(&parts.headers))?;
+    let request = Request::from_parts(parts, body);
+    Ok(Next::Forward(Rc::clone(pool), request, bounds.request))
 }
 
 async fn forward(
@@ -150,14 +170,6 @@ fn find<'a, B>(
     Ok((route, pool.ok_or(RequestError::NoRoute)?))
 }
 
-fn upload(client: &Client, view: &View, body: Incoming) -> RequestBody {
-    if body.is_end_stream() {
-        RequestBody::empty()
-    } else {
-        RequestBody::stream(body, client.shard.timers.timer(), view.timeouts.body)
-    }
-}
-
 fn failed(
     client: &Client,
     view: &View,
@@ -171,6 +183,9 @@ fn failed(
         %error,
         "answered by the proxy",
     );
+    if let Some(limit) = error.limit() {
+        client.shard.counters.limit(limit);
+    }
     let mut response = respond::error(error).map(Content::Own);
     response.headers_mut().insert(headers::X_REQUEST_ID, id);
     headers::set_hsts(response.headers_mut(), client, &view.snapshot);

@@ -14,4 +14,4 @@ mod request_body;
 pub(crate) use body::Body;
 pub(crate) use error::UpstreamError;
 pub(crate) use pool::Pool;
-pub(crate) use request_body::RequestBody;
+pub(crate) use request_body::{RequestBody, Terms, UploadFailure};

@@ -16,6 +16,8 @@
 
 /// The layers of `src` and the fences around vendors.
 mod architecture;
+/// What one client may take.
+mod bounds;
 /// Certificates and keys that are wrong, each in its words.
 mod certificates;
 /// The real binary: exit codes, output, signals.

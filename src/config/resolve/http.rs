@@ -4,10 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use toml::Spanned;
 
-use super::value::{self, wrong};
+use super::{
+    bounds,
+    value::{self, wrong},
+};
 use crate::{
     config::{
-        Hsts, PlainAction, PlainHttp, Route, Server, Upstream,
+        Hsts, PlainAction, PlainHttp, Route, RouteBounds, Server, Upstream,
         document::{Document, nearest},
         raw,
         raw::Text,
@@ -161,7 +164,8 @@ fn everything(upstreams: &[Upstream], document: &mut Document<'_>) -> Vec<Route>
         [_] => {
             let place = document.place(0..0, "routes");
             let path = "/".to_owned();
-            return vec![Route { host: HostPattern::Any, path, upstream: 0, place }];
+            let bounds = RouteBounds::default();
+            return vec![Route { host: HostPattern::Any, path, upstream: 0, bounds, place }];
         }
         [..] => {
             let what = "[[routes]], because there is more than one upstream";
@@ -179,6 +183,7 @@ fn route(
 ) -> Option<Route> {
     let span = raw.span();
     let raw = raw.into_inner();
+    let bounds = bounds::route(&raw, key, document);
     let host = raw.host.map_or(Some(HostPattern::Any), |text| {
         let host = HostPattern::parse(text.get_ref());
         if host.is_err() {
@@ -194,6 +199,7 @@ fn route(
         host: host?,
         path: path.unwrap_or_else(|| "/".into()),
         upstream: upstream?,
+        bounds,
         place,
     })
 }
