@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     admin,
+    clients::Clients,
     config::{Config, Problem, Problems},
     drain::{Phase, Progress, Readiness},
     listener::Peers,
@@ -145,6 +146,7 @@ impl App {
         let config = &self.snapshot.config;
         let log = || Arc::new(RefusalLog::new(config.log.refused_per_minute));
         let (refusals, leaks) = (log(), log());
+        let clients = Clients::default();
         let (peers, receivers) = Peers::new(self.loads.clone());
         for (index, (listeners, handed)) in bound.into_iter().zip(receivers).enumerate() {
             let setup = Setup {
@@ -154,6 +156,7 @@ impl App {
                 counters: metrics.worker(index),
                 refusals: Arc::clone(&refusals),
                 leaks: Arc::clone(&leaks),
+                clients: clients.clone(),
                 loads: self.loads.clone(),
                 peers: peers.clone(),
                 handed,

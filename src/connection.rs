@@ -14,7 +14,7 @@ use crate::{
     hello::{self, Alert},
     http::{self, Client, TlsFacts, http1::End},
     io::{Activity, ClientAddr, PeerAddr, Socket},
-    metrics::ListenerKind,
+    metrics::{Limit, ListenerKind},
     origin::{Door, Origin},
     park::{Woken, park},
     proxy_protocol::{Beginning, ProxyHeaderResult},
@@ -45,6 +45,10 @@ pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
         return;
     };
     let client = origin.client;
+    let Some(_held) = shard.hold(client.ip) else {
+        tracing::debug!(client = %client.ip, "closed: limits.connections_per_client");
+        return;
+    };
     let local = local_address(&origin.stream, &shard);
     match listener {
         ListenerKind::Https => {
@@ -82,7 +86,11 @@ async fn in_clear(origin: Origin, door: Door<'_>, local: Option<SocketAddr>) {
             closing::with_word(stream, &Alert::UnexpectedMessage.record(TLS_1_0), timer).await;
         }
         Ok(Ok((_, first))) if !first.is_empty() => http1(Wire(stream), first, &client).await,
-        Ok(Ok(_) | Err(_)) | Err(_) => closing::politely(stream, timer).await,
+        Err(_elapsed) => {
+            client.shard.counters.limit(Limit::HeaderTimeout);
+            closing::politely(stream, timer).await;
+        }
+        Ok(Ok(_) | Err(_)) => closing::politely(stream, timer).await,
     }
 }
 
@@ -108,6 +116,11 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
         let timeouts = client.shard.view().timeouts;
         let limit = if ahead.is_empty() { timeouts.idle } else { timeouts.header };
         if park(stream.tcp(), timer, limit, &client.shard).await == Woken::Enough {
+            if !client.shard.is_draining() {
+                let late = !ahead.is_empty();
+                let limit = if late { Limit::HeaderTimeout } else { Limit::IdleTimeout };
+                client.shard.counters.limit(limit);
+            }
             return Box::pin(closing::politely(stream, timer)).await;
         }
     }

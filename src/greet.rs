@@ -16,7 +16,7 @@ use crate::{
     hello::{self, Alert, Hello, Outcome, Peeked},
     http::{TlsFacts, respond},
     io::ClientAddr,
-    metrics::LaneKind,
+    metrics::{LaneKind, Limit},
     origin::Origin,
     policy::{Failure, Reason, judge},
     proxy_protocol::ProxyHeaderResult,
@@ -97,6 +97,9 @@ impl Visit<'_> {
     }
 
     fn fail<T>(&self, failure: HandshakeFailure) -> Option<T> {
+        if failure == HandshakeFailure::Timeout {
+            self.shard.counters.limit(Limit::HandshakeTimeout);
+        }
         self.shard.counters.handshake_failed(failure);
         None
     }

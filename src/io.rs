@@ -96,6 +96,7 @@ pub(crate) struct Activity {
     written: Cell<u64>,
     write_waits: Cell<bool>,
     in_flight: Cell<u32>,
+    requests: Cell<u32>,
     aborted: Cell<bool>,
     flushed: Cell<bool>,
     held_back: Cell<Option<u16>>,
@@ -114,6 +115,7 @@ impl Activity {
             written: Cell::new(0),
             write_waits: Cell::new(false),
             in_flight: Cell::new(0),
+            requests: Cell::new(0),
             aborted: Cell::new(false),
             flushed: Cell::new(true),
             held_back: Cell::new(None),
@@ -158,8 +160,15 @@ impl Activity {
     /// A request's head is whole.
     pub(crate) fn request_begins(&self) {
         self.in_flight.set(self.in_flight.get().saturating_add(1));
+        self.requests.set(self.requests.get().saturating_add(1));
         self.phase.set(Phase::Busy);
         self.flushed.set(false);
+    }
+
+    /// Requests so far, those under way included.
+    #[must_use]
+    pub(crate) fn requests(&self) -> u32 {
+        self.requests.get()
     }
 
     /// A response has ended; after the last one the connection is idle and `rest` runs.

@@ -26,12 +26,12 @@
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
 //! snapshot       everything a reload may replace, built whole
-//! error_pages keyed_hash notice    texts of our errors | names for secrets | plain HTTP ends
+//! bounds error_pages keyed_hash notice    a request's | our errors' texts | secrets | plain HTTP ends
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! named_file     files that a configuration names, read within a cap
-//! config metrics policy refusals    as written, as meant | cells | judge | log limits
+//! clients config metrics policy refusals    connections each | as meant | cells | judge | log limits
 //! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
-//! chance drain fields host io label network panics request_id
+//! chance drain fields host io label network pace panics request_id
 //! session signals sockets template timer tunnel version wire    ground
 //! ```
 //!
@@ -53,8 +53,10 @@
 
 pub mod admin;
 pub mod app;
+mod bounds;
 mod chance;
 pub mod cli;
+mod clients;
 mod closing;
 pub mod config;
 mod connection;
@@ -74,6 +76,7 @@ mod named_file;
 pub mod network;
 pub mod notice;
 mod origin;
+mod pace;
 pub mod panics;
 mod park;
 pub mod policy;

@@ -140,6 +140,10 @@ fn place(arrival: Arrival, shard: &Rc<Shard>, peers: &Peers) {
 }
 
 fn start(arrival: Arrival, shard: &Rc<Shard>) {
+    if !shard.has_room() {
+        tracing::debug!(client = %arrival.peer.ip, "closed: limits.connections");
+        return;
+    }
     // Counted in before the first await, so that a drain waits for handshakes too.
     let open = shard.enter(arrival.listener);
     let shard = Rc::clone(shard);

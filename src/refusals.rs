@@ -81,7 +81,8 @@ fn place(rows: &mut HashMap<Key, Row>, key: Key, now: Instant) -> Key {
     key
 }
 
-fn network(client: IpAddr) -> IpAddr {
+/// What tells clients apart: an IPv4 address, or the /64 that one IPv6 client has to itself.
+pub(crate) fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(address) => {

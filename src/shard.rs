@@ -5,6 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    net::IpAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -13,9 +14,11 @@ use std::{
 };
 
 use crate::{
+    bounds::Bounds,
     chance::Chance,
+    clients::{Clients, Held},
     config::Limits,
-    metrics::{Counters, ListenerKind},
+    metrics::{Counters, Limit, ListenerKind},
     refusals::RefusalLog,
     request_id::RequestIds,
     snapshot::Snapshot,
@@ -36,10 +39,12 @@ pub(crate) struct Shard {
     pub request_ids: RequestIds,
     /// Choices among upstreams.
     pub chance: Chance,
-    /// Which refusals are logged; the one thing that all workers share, off the request path.
+    /// Which refusals are logged; shared by all workers, off the request path.
     pub refusals: Arc<RefusalLog>,
     /// Which credentials in clear are logged; shared like the refusals.
     pub leaks: Arc<RefusalLog>,
+    /// Who has how many connections; shared by all workers, off the request path.
+    clients: Clients,
     view: RefCell<Rc<View>>,
     draining: Cell<bool>,
     loads: Loads,
@@ -111,6 +116,8 @@ pub(crate) struct View {
     pub waits: Vec<Waits>,
     /// The client side's timeouts.
     pub timeouts: Timeouts,
+    /// What each route takes of a request.
+    pub bounds: Vec<Bounds>,
 }
 
 /// The client side's timeouts in ticks.
@@ -149,6 +156,7 @@ impl Shard {
         counters: Arc<Counters>,
         refusals: Arc<RefusalLog>,
         leaks: Arc<RefusalLog>,
+        clients: Clients,
         loads: Loads,
     ) -> Self {
         let timers = Timers::default();
@@ -162,6 +170,7 @@ impl Shard {
             chance: Chance::default(),
             refusals,
             leaks,
+            clients,
             view: RefCell::new(Rc::new(view)),
             draining: Cell::new(false),
             loads,
@@ -189,6 +198,30 @@ impl Shard {
         self.loads.of(self.index)
     }
 
+    /// Whether there is room for one more connection; one that finds none is counted.
+    pub(crate) fn has_room(&self) -> bool {
+        let most = self.view().snapshot.config.limits.client.connections;
+        let room = most == 0 || self.loads.total() < most;
+        if !room {
+            self.counters.limit(Limit::Connections);
+        }
+        room
+    }
+
+    /// A place among the connections of `client`, kept until it is dropped; none, and counted,
+    /// where it has its share already. `Some(None)`: nobody's connections are counted.
+    pub(crate) fn hold(&self, client: IpAddr) -> Option<Option<Held>> {
+        let most = self.view().snapshot.config.limits.client.connections_per_client;
+        if most == 0 {
+            return Some(None);
+        }
+        let held = self.clients.hold(client, most);
+        if held.is_none() {
+            self.counters.limit(Limit::ConnectionsPerClient);
+        }
+        held.map(Some)
+    }
+
     /// Counts a connection in until the guard goes.
     pub(crate) fn enter(self: &Rc<Self>, listener: ListenerKind) -> Open {
         self.loads.set(self.index, self.open().saturating_add(1));
@@ -213,12 +246,14 @@ impl Drop for Open {
 
 impl View {
     fn new(snapshot: Arc<Snapshot>, timers: &Timers, worker: Worker) -> Self {
-        let limits = &snapshot.config.limits;
-        let pool = |fleet| Rc::new(Pool::new(fleet, limits, timers.clone(), worker));
+        let config = &snapshot.config;
+        let pool = |fleet| Rc::new(Pool::new(fleet, &config.limits, timers.clone(), worker));
         let pools = snapshot.upstreams.iter().map(pool).collect();
-        let timeouts = Timeouts::new(limits);
-        let waits = snapshot.config.routes.iter().map(Waits::of).collect();
-        Self { snapshot, pools, waits, timeouts }
+        let timeouts = Timeouts::new(&config.limits);
+        let waits = config.routes.iter().map(Waits::of).collect();
+        let bounds = config.routes.iter().map(|route| Bounds::new(&config.limits.client, route));
+        let bounds = bounds.collect();
+        Self { snapshot, pools, waits, timeouts, bounds }
     }
 }
 

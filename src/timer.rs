@@ -37,7 +37,15 @@ impl Ticks {
         let ticks = duration.as_millis().div_ceil(TICK.as_millis()).saturating_add(1);
         Self(u32::try_from(ticks).unwrap_or(NEVER - 1))
     }
+
+    /// How many.
+    pub(crate) fn count(self) -> u32 {
+        self.0
+    }
 }
+
+/// Ticks in a second.
+pub(crate) const PER_SECOND: u64 = 10;
 
 /// A tick, for comparing with a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,6 +175,12 @@ impl Timer {
         self.due(self.table.now.get().saturating_add(after.0));
     }
 
+    /// The running tick.
+    pub(crate) fn now(&self) -> Moment {
+        // There is a slot, so the walk keeps the clock.
+        Moment(self.table.now.get())
+    }
+
     fn due(&self, due: u32) {
         if let Some(slot) = self.table.slots.borrow_mut().get_mut(self.key) {
             slot.due = due;
@@ -199,6 +213,14 @@ impl Timer {
         future: F,
     ) -> Result<F::Output, Elapsed> {
         self.set(limit);
+        self.bound(future).await
+    }
+
+    /// Runs `future` until the time that was set.
+    ///
+    /// # Errors
+    /// [`Elapsed`] if the time was up first.
+    pub(crate) async fn bound<F: Future>(&self, future: F) -> Result<F::Output, Elapsed> {
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| match Pin::as_mut(&mut future).poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),

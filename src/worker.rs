@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    clients::Clients,
     drain::Phase,
     listener::{self, Handed, Peers},
     metrics::{Counters, ListenerKind},
@@ -45,6 +46,7 @@ pub(crate) struct Setup {
     pub refusals: Arc<RefusalLog>,
     /// Shared by all.
     pub leaks: Arc<RefusalLog>,
+    pub clients: Clients,
     /// Everybody's load.
     pub loads: Loads,
     /// The way to the others.
@@ -81,19 +83,10 @@ fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()
 }
 
 async fn run(setup: Setup, ready: std::sync::mpsc::Sender<io::Result<()>>) {
-    let Setup {
-        index,
-        listeners,
-        snapshot,
-        counters,
-        refusals,
-        leaks,
-        loads,
-        peers,
-        handed,
-        mut phase,
-    } = setup;
-    let shard = Rc::new(Shard::new(index, snapshot, counters, refusals, leaks, loads));
+    let Setup { index, listeners, snapshot, counters, peers, handed, mut phase, .. } = setup;
+    let Setup { refusals, leaks, clients, loads, .. } = setup;
+    let shard = Shard::new(index, snapshot, counters, refusals, leaks, clients, loads);
+    let shard = Rc::new(shard);
     let mut accepting = tokio::task::JoinSet::new();
     for (kind, listener) in listeners {
         let listener = match TcpListener::from_std(listener) {

@@ -246,6 +246,33 @@ pub(super) struct Limits {
     /// The head of a request or response.
     #[schemars(with = "shape::Size")]
     pub header_size: Option<Text>,
+    /// Fields in a request's head.
+    #[schemars(with = "shape::Fields")]
+    pub header_count: Option<Number>,
+    /// Path and query of a request.
+    #[schemars(with = "shape::Size")]
+    pub uri_length: Option<Text>,
+    /// A request body; 0B: no limit.
+    #[schemars(with = "shape::Size")]
+    pub body_size: Option<Text>,
+    /// The least of a request body in a second, while it is waited for; 0B: any.
+    #[schemars(with = "shape::Size")]
+    pub body_rate: Option<Text>,
+    /// Over how much waiting body_rate is measured; the first time over twice that.
+    #[schemars(with = "shape::Duration")]
+    pub body_rate_window: Option<Text>,
+    /// From a request's head to the end of its response; 0s: no limit.
+    #[schemars(with = "shape::Duration")]
+    pub request_timeout: Option<Text>,
+    /// Open client connections in all; 0: no limit.
+    #[schemars(with = "shape::Cap")]
+    pub connections: Option<Number>,
+    /// Open connections of one client, an IPv4 address or IPv6 /64; 0: no limit.
+    #[schemars(with = "shape::Cap")]
+    pub connections_per_client: Option<Number>,
+    /// Requests after which a connection is ended; 0: no limit.
+    #[schemars(with = "shape::Cap")]
+    pub requests_per_connection: Option<Number>,
     /// Streams at once on one HTTP/2 connection.
     #[schemars(with = "shape::Streams")]
     pub http2_streams: Option<Number>,

@@ -55,6 +55,12 @@ pub(super) struct Route {
     /// An answer of its own instead of an upstream's.
     #[schemars(with = "Respond")]
     pub respond: Option<Spanned<Respond>>,
+    /// The most bytes of a request body here; absent: limits.body_size.
+    #[schemars(with = "shape::Size")]
+    pub body_size: Option<Text>,
+    /// The most time for a request here; absent: limits.request_timeout.
+    #[schemars(with = "shape::Duration")]
+    pub request_timeout: Option<Text>,
     /// In place of limits.response_timeout.
     #[schemars(with = "shape::Duration")]
     pub response_timeout: Option<Text>,

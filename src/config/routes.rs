@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::{Method, StatusCode, header::HeaderName, header::HeaderValue};
 use serde::{Serialize, Serializer};
 
-use super::{HeaderRules, Place, RedirectTarget, types::some_seconds};
+use super::{HeaderRules, Place, RedirectTarget, RouteBounds, types::some_seconds};
 use crate::host::HostPattern;
 
 /// `[[routes]]`
@@ -33,6 +33,9 @@ pub struct Route {
     /// What a request gets.
     #[serde(flatten)]
     pub target: RouteTarget,
+    /// What differs from `[limits]` here.
+    #[serde(flatten)]
+    pub bounds: RouteBounds,
     /// In place of `limits.response_timeout`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_seconds")]
     pub response_timeout: Option<Duration>,

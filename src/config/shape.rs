@@ -113,6 +113,10 @@ shapes! {
     Lines = { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     /// Kept connections.
     Connections = { "type": "integer", "minimum": 0, "maximum": 100_000 };
+    /// Fields of a head.
+    Fields = { "type": "integer", "minimum": 8, "maximum": 10_000 };
+    /// How many at the most; 0: no limit.
+    Cap = { "type": "integer", "minimum": 0, "maximum": 100_000_000 };
     /// HTTP/2 streams.
     Streams = { "type": "integer", "minimum": 1, "maximum": 10_000 };
 }

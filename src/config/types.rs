@@ -173,6 +173,17 @@ pub struct Hsts {
     pub preload: bool,
 }
 
+/// What of `[[routes]]` overrides `[limits]`; absent: as there.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RouteBounds {
+    /// `limits.body_size`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_size: Option<usize>,
+    /// `limits.request_timeout`
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_seconds")]
+    pub request_timeout: Option<Duration>,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, Serialize)]
 pub struct Log {
@@ -245,10 +256,38 @@ pub struct Limits {
     pub upstream_idle_connections: usize,
     /// Bytes of a request's or response's head.
     pub header_size: usize,
+    /// What one client may take.
+    #[serde(flatten)]
+    pub client: ClientBounds,
     /// Streams at once on one HTTP/2 connection.
     pub http2_streams: u32,
     /// Bytes buffered of one body on each side.
     pub buffer: usize,
+}
+
+/// `[limits]`: what one client may take, in one request and with all its connections.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClientBounds {
+    /// Fields in a request's head.
+    pub header_count: usize,
+    /// Bytes of a request's path and query.
+    pub uri_length: usize,
+    /// Bytes of a request body; 0: no limit.
+    pub body_size: usize,
+    /// The least bytes of a request body in a second, while it is waited for; 0: any.
+    pub body_rate: usize,
+    /// Over how much waiting that is measured; the first time over twice that.
+    #[serde(serialize_with = "seconds")]
+    pub body_rate_window: Duration,
+    /// From a request's head to the end of its response; zero: no limit.
+    #[serde(serialize_with = "seconds")]
+    pub request_timeout: Duration,
+    /// Open client connections in all; 0: no limit.
+    pub connections: usize,
+    /// Open connections of one client; 0: no limit.
+    pub connections_per_client: u32,
+    /// Requests after which a connection is ended; 0: no limit.
+    pub requests_per_connection: u32,
 }
 
 /// Durations are shown as written in a configuration: `10s`, `250ms`.

@@ -41,6 +41,16 @@ pub(super) fn size(text: &str) -> Option<usize> {
     usize::try_from(number * factor).ok()
 }
 
+/// A size as people write it, in the largest unit that holds it whole.
+pub(super) fn shown(bytes: usize) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let whole = |(_, bits): &(&str, u32)| bytes > 0 && bytes.trailing_zeros() >= *bits;
+    match units.into_iter().find(whole) {
+        Some((unit, bits)) => format!("{}{unit}", bytes >> bits),
+        None => format!("{bytes}B"),
+    }
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     let (digits, unit) = text.split_at_checked(end)?;
@@ -51,7 +61,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
 mod tests {
     use std::time::Duration;
 
-    use super::{duration, size};
+    use super::{duration, shown, size};
 
     #[test]
     fn durations() {
@@ -77,6 +87,7 @@ mod tests {
         let cases = [("0B", 0), ("512B", 512), ("64KiB", 65_536), ("1MiB", 1 << 20)];
         for (text, bytes) in cases {
             assert_eq!(size(text), Some(bytes), "{text}");
+            assert_eq!(shown(bytes), text);
         }
         for text in ["", "64", "64KB", "64kib", "64 KiB", "-1B", "1TiB"] {
             assert_eq!(size(text), None, "{text:?}");

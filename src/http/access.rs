@@ -8,13 +8,12 @@ use std::{rc::Rc, sync::Arc};
 use hyper::{HeaderMap, Method, Request, StatusCode, Version, header::HeaderValue};
 use tokio::time::Instant;
 
-use super::{Asker, Client, authority::Authority, trace};
+use super::{Asker, Client, authority::Authority, body::BodyError, trace};
 use crate::{
     io::ClientAddr,
-    metrics::{Protocol, ServedVersion},
+    metrics::{Limit, Protocol, ServedVersion},
     shard::View,
     snapshot::Snapshot,
-    upstream::UpstreamError,
 };
 
 /// nginx's code for a client that went away before there was an answer.
@@ -112,8 +111,11 @@ impl Exchange {
     }
 
     /// The answer cannot be completed: the connection must not end as if it had been.
-    pub(super) fn broke_off(&mut self, error: &UpstreamError) {
+    pub(super) fn broke_off(&mut self, error: &BodyError) {
         self.client.activity.abort();
+        if matches!(error, BodyError::Overdue) {
+            self.client.shard.counters.limit(Limit::RequestTimeout);
+        }
         if let Some(entry) = &mut self.log {
             entry.broke_off = Some(error.to_string());
         }

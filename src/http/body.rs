@@ -1,7 +1,7 @@
 //! The body of every response to a client, and the end of the request's life.
 //!
 //! Whatever the body is, it carries the [`Exchange`]: dropped with it, the request is counted and
-//! logged with what really went out. An upstream's body that breaks off aborts the connection.
+//! logged with what really went out. A body that breaks off or is overdue aborts the connection.
 
 use std::{
     pin::Pin,
@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-use super::access::Exchange;
+use super::{access::Exchange, held::Deadline};
 use crate::upstream::{self, UpstreamError};
 
 /// A response body.
@@ -20,6 +20,18 @@ pub(crate) struct Body {
     content: Content,
     /// None where a tunnel has taken it over.
     exchange: Option<Exchange>,
+    deadline: Deadline,
+}
+
+/// Why a response's body cannot be completed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The upstream's broke off.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// `limits.request_timeout`
+    #[error("the response had not ended in the time that it is given here")]
+    Overdue,
 }
 
 /// Where the bytes come from.
@@ -39,29 +51,44 @@ impl Content {
 }
 
 impl Body {
-    pub(super) fn new(content: Content, exchange: Exchange) -> Self {
-        Self { content, exchange: Some(exchange) }
+    pub(super) fn new(content: Content, exchange: Exchange, deadline: Deadline) -> Self {
+        Self { content, exchange: Some(exchange), deadline }
     }
 
     /// Nothing: what follows the head is no body.
     pub(super) fn none() -> Self {
-        Self { content: Content::Own(Bytes::new()), exchange: None }
+        let content = Content::Own(Bytes::new());
+        Self { content, exchange: None, deadline: Deadline::default() }
+    }
+}
+
+impl Content {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Upstream(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?)))
+            }
+        }
     }
 }
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = UpstreamError;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let frame = match &mut this.content {
-            Content::Own(bytes) if bytes.is_empty() => None,
-            Content::Own(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
-            Content::Upstream(body) => std::task::ready!(Pin::new(body).poll_frame(cx)),
+        let frame = match this.deadline.poll(cx) {
+            Poll::Ready(_elapsed) => Some(Err(BodyError::Overdue)),
+            Poll::Pending => std::task::ready!(this.content.poll_frame(cx)),
         };
         match (&frame, &mut this.exchange) {
             (Some(Ok(frame)), Some(exchange)) => {

@@ -5,7 +5,10 @@
 
 use hyper::StatusCode;
 
-use crate::upstream::UpstreamError;
+use crate::{
+    metrics::Limit,
+    upstream::{UploadFailure, UpstreamError},
+};
 
 /// Why a request is not answered by an upstream.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +52,33 @@ pub(crate) enum RequestError {
              replace any credentials that were sent in clear"
     )]
     PlainHttp,
+    /// `limits.uri_length`
+    #[error("the request's path and query are longer than this server takes")]
+    UriTooLong,
+    /// `limits.header_count`
+    #[error("the request has more header fields than this server takes")]
+    TooManyFields,
+    /// `limits.body_size`, known before any of it has come.
+    #[error("the request body is larger than this server takes")]
+    BodyTooLarge,
+    /// `limits.request_timeout`
+    #[error("the request could not be answered in the time that it is given here")]
+    Overdue,
+    /// The request's body did not come as it should.
+    #[error(transparent)]
+    Upload(UploadFailure),
     /// The upstream gave no response.
     #[error(transparent)]
-    Upstream(#[from] UpstreamError),
+    Upstream(UpstreamError),
+}
+
+impl From<UpstreamError> for RequestError {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::Upload(failure) => Self::Upload(failure),
+            error => Self::Upstream(error),
+        }
+    }
 }
 
 impl RequestError {
@@ -70,6 +97,11 @@ impl RequestError {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::UnknownHost | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::PlainHttp => StatusCode::FORBIDDEN,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Overdue => StatusCode::GATEWAY_TIMEOUT,
+            Self::Upload(failure) => failure.status(),
             Self::Upstream(error) => error.status(),
         }
     }
@@ -107,10 +139,40 @@ impl RequestError {
             | Self::HostDiffers
             | Self::TargetInvalid
             | Self::PathClimbs
-            | Self::TransferCoding => "http_request_error",
+            | Self::TransferCoding
+            | Self::UriTooLong
+            | Self::TooManyFields
+            | Self::BodyTooLarge
+            | Self::Upload(_) => "http_request_error",
             Self::Connect | Self::PlainHttp | Self::Misdirected => "http_request_denied",
             Self::UnknownHost | Self::NoRoute => "destination_not_found",
+            Self::Overdue => "http_response_timeout",
             Self::Upstream(error) => error.proxy_status(),
+        }
+    }
+
+    /// The limit that the request ran into; what its body ran into is counted as it comes.
+    #[must_use]
+    pub(crate) fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::UriTooLong => Some(Limit::UriLength),
+            Self::TooManyFields => Some(Limit::HeaderCount),
+            Self::BodyTooLarge => Some(Limit::BodySize),
+            Self::Overdue => Some(Limit::RequestTimeout),
+            Self::HostMissing
+            | Self::HostTwice
+            | Self::HostInvalid
+            | Self::HostDiffers
+            | Self::TargetInvalid
+            | Self::PathClimbs
+            | Self::Connect
+            | Self::TransferCoding
+            | Self::Misdirected
+            | Self::UnknownHost
+            | Self::NoRoute
+            | Self::PlainHttp
+            | Self::Upload(_)
+            | Self::Upstream(_) => None,
         }
     }
 }

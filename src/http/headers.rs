@@ -8,8 +8,8 @@ use hyper::{
     HeaderMap, Request, Response, Uri, Version,
     body::Body,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, SERVER,
-        STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, VIA,
+        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, HeaderName, HeaderValue,
+        SERVER, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, VIA,
     },
     http::request,
 };
@@ -158,6 +158,12 @@ pub(super) fn to_client<B>(
 pub(super) fn end_of_connection(headers: &mut HeaderMap) {
     let found = Found::in_response(headers, false);
     remove(headers, found.goes);
+}
+
+/// Whether a message's content is gRPC: its streams may be silent for as long as they like.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    kind.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
 }
 
 /// Fields that say which software made a response.

@@ -20,7 +20,10 @@ use super::{
     service::Requests,
     watch::{Order, Watch},
 };
-use crate::io::{Metered, Socket};
+use crate::{
+    io::{Metered, Socket},
+    metrics::Limit,
+};
 
 /// How serving ended.
 #[derive(Debug)]
@@ -45,11 +48,12 @@ pub(crate) async fn serve<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client
     if let Some(tunnel) = client.tunnel.take() {
         return End::Tunnel(stream, join(parts.read_buf, unread), tunnel);
     }
+    count(&end, parts.read_buf.len(), client);
     match end {
         Stop::Rest => End::Idle(stream, join(parts.read_buf, unread)),
         Stop::Cut => End::Broken(stream),
-        Stop::Over if client.activity.is_aborted() => End::Broken(stream),
-        Stop::Over => match client.activity.held_back().map(unreadable) {
+        Stop::Over(_) if client.activity.is_aborted() => End::Broken(stream),
+        Stop::Over(_) => match client.activity.held_back().map(unreadable) {
             Some((status, detail)) => last_word(stream, client, status, detail).await,
             None => End::Over(stream),
         },
@@ -90,10 +94,31 @@ async fn last_word<S: Socket>(
 
 enum Stop {
     Rest,
-    Over,
+    /// With what hyper said about it.
+    Over(Option<hyper::Error>),
     Late,
     Cut,
 }
+
+/// Counts what a client did wrong, where hyper answers by itself or nobody does; `unread` is as
+/// much as hyper had read of the head that it did not take.
+fn count(end: &Stop, unread: usize, client: &Client) {
+    let counters = &client.shard.counters;
+    match end {
+        Stop::Late => counters.limit(Limit::HeaderTimeout),
+        Stop::Cut => counters.limit(Limit::WriteTimeout),
+        Stop::Over(Some(error)) if error.is_parse_too_large() => {
+            let size = client.shard.view().snapshot.config.limits.header_size;
+            let many = unread < size;
+            counters.limit(if many { Limit::HeaderCount } else { Limit::HeaderSize });
+        }
+        Stop::Over(Some(error)) if error.is_parse() => counters.malformed(),
+        Stop::Rest | Stop::Over(_) => {}
+    }
+}
+
+/// As many fields hyper reads into a place on the stack; more would be allocated for each head.
+const FIELDS: usize = 100;
 
 type Connection<S> = http1::Connection<TokioIo<Metered<S>>, Requests>;
 
@@ -101,7 +126,11 @@ fn connection<S: Socket>(stream: S, ahead: Bytes, client: &Rc<Client>) -> Connec
     let view = client.shard.view();
     let limits = &view.snapshot.config.limits;
     let io = TokioIo::new(Metered::new(stream, ahead, Rc::clone(&client.activity)));
-    http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    if limits.client.header_count > FIELDS {
+        builder.max_headers(limits.client.header_count);
+    }
+    builder
         .header_read_timeout(None)
         .half_close(view.snapshot.config.listen.half_close)
         .max_header_size(limits.header_size)
@@ -116,21 +145,20 @@ fn poll<S: Socket>(
 ) -> Poll<Stop> {
     loop {
         if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
-            if let Err(error) = result {
+            if let Err(error) = &result {
                 tracing::debug!(%error, "connection ended");
             }
-            return Poll::Ready(Stop::Over);
+            return Poll::Ready(Stop::Over(result.err()));
         }
         match std::task::ready!(watch.poll(cx)) {
             Order::Late => return Poll::Ready(Stop::Late),
             Order::Cut => return Poll::Ready(Stop::Cut),
-            Order::Finish => Pin::new(&mut *connection).graceful_shutdown(),
+            Order::Finish | Order::Enough => Pin::new(&mut *connection).graceful_shutdown(),
             Order::Rest => {
                 // hyper lets an idle connection go at once; a busy one it ends after its answer.
                 Pin::new(&mut *connection).graceful_shutdown();
                 if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
-                    let over = result.is_err();
-                    return Poll::Ready(if over { Stop::Over } else { Stop::Rest });
+                    return Poll::Ready(result.err().map_or(Stop::Rest, |e| Stop::Over(Some(e))));
                 }
             }
         }

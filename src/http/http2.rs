@@ -13,7 +13,10 @@ use super::{
     service::Requests,
     watch::{Order, Watch},
 };
-use crate::io::{Metered, Socket};
+use crate::{
+    io::{Metered, Socket},
+    metrics::Limit,
+};
 
 /// Bytes that a client may send ahead on one stream, and on all together.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -42,8 +45,8 @@ pub(crate) async fn serve<S: Socket>(stream: S, client: &Rc<Client>) {
         .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
         .max_send_buf_size(limits.buffer)
         .serve_connection(io, Requests(Rc::clone(client)));
+    let mut watch = Watch::with_share(client, limits.client.requests_per_connection);
     drop(view);
-    let mut watch = Watch::new(client);
     let mut told = false;
     std::future::poll_fn(|cx| {
         loop {
@@ -53,15 +56,32 @@ pub(crate) async fn serve<S: Socket>(stream: S, client: &Rc<Client>) {
                 }
                 return Poll::Ready(());
             }
-            match std::task::ready!(watch.poll(cx)) {
-                Order::Rest | Order::Finish if !std::mem::replace(&mut told, true) => {
+            let order = std::task::ready!(watch.poll(cx));
+            count(order, told, client);
+            match order {
+                Order::Rest | Order::Finish | Order::Enough
+                    if !std::mem::replace(&mut told, true) =>
+                {
                     Pin::new(&mut connection).graceful_shutdown();
                 }
-                Order::Finish => {}
+                Order::Finish | Order::Enough => {}
                 // A second rest: the client never acknowledged that it was told to go.
                 Order::Rest | Order::Late | Order::Cut => return Poll::Ready(()),
             }
         }
     })
     .await;
+}
+
+/// Counts what a client is ended for; a drain is nobody's limit.
+fn count(order: Order, told: bool, client: &Client) {
+    let counters = &client.shard.counters;
+    match order {
+        Order::Cut => counters.limit(Limit::WriteTimeout),
+        Order::Enough => counters.limit(Limit::RequestsPerConnection),
+        Order::Rest if !told && !client.shard.is_draining() => {
+            counters.limit(Limit::IdleTimeout);
+        }
+        Order::Rest | Order::Finish | Order::Late => {}
+    }
 }

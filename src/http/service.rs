@@ -6,10 +6,9 @@
 use std::{convert::Infallible, pin::Pin, rc::Rc};
 
 use hyper::{
-    Method, Request, Response,
-    body::{Body as HttpBody, Incoming},
-    header::{CONTENT_LENGTH, EXPECT, HeaderValue, RETRY_AFTER},
-    http::request,
+    Method, Request, Response, Version,
+    body::Incoming,
+    header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER},
     service::Service,
 };
 
@@ -19,16 +18,17 @@ use super::{
     asker::X_REQUEST_ID,
     authority::Authority,
     body::Content,
+    errand::Errand,
     forwarding::Hop,
-    grpc, headers, own, path, plain, respond,
+    grpc, headers,
+    held::{self, Deadline},
+    own, plain, respond,
     routing::{self, Taken, Way},
-    rules::{self, Change},
     upgrade::Asked,
 };
 use crate::{
-    config::Route,
     shard::View,
-    upstream::{self, Pool, RequestBody, Switched, Terms, UpstreamError, Waits},
+    upstream::{self, Switched, UpstreamError},
 };
 
 /// What hyper calls for each request of a connection.
@@ -57,23 +57,23 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
     let asker = Asker::of(&client, &view, request.headers());
     let tone = Tone {
         head: request.method() == Method::HEAD,
+        version: request.version(),
         grpc: grpc::content_type(&request),
         notice: plain::has_notice(&client, &view, &request),
     };
     let next = decide(&client, &view, &mut exchange, &asker, request);
-    let (id, ip) = (asker.id, asker.address.ip);
+    let id = asker.id;
     Box::pin(async move {
+        let mut deadline = Deadline::default();
         let answered = match next {
             Ok(Next::Answer(response)) => Ok(ours(&client, &view, response, &tone, &id)),
-            Ok(Next::Forward(pool, request, waits, rules)) => {
-                let terms = Terms { client: ip, waits };
-                forward(&client, &view, &pool, request, terms, rules).await
+            Ok(Next::Forward(errand)) => {
+                deadline = Deadline::after(&client, errand.limit);
+                forward(&client, &view, errand, &deadline).await
             }
             // Boxed: most requests reserve no room for this.
-            Ok(Next::Upgrade(pool, request, waits, asked, rules)) => {
-                let terms = Terms { client: ip, waits };
-                let upgrading = upgrade(&client, &view, &pool, request, terms, &asked, rules);
-                match Box::pin(upgrading).await {
+            Ok(Next::Upgrade(errand, asked)) => {
+                match Box::pin(upgrade(&client, &view, errand, &asked)).await {
                     Ok(Upgraded::Tunnel(response, tunnel)) => {
                         exchange.answered(response.status());
                         begin(&client, asked, Tunnel::new(tunnel, exchange));
@@ -85,15 +85,14 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
             }
             Err(error) => Err(error),
         };
-        let mut response =
-            answered.unwrap_or_else(|error| failed(&client, &view, &error, &tone, &id));
-        if tone.notice
-            && let Some(notice) = &view.snapshot.notice
-        {
-            notice.put(response.headers_mut());
-        }
+        let mut response = answered.unwrap_or_else(|error| {
+            // What we say ourselves is said even when the time is up.
+            deadline = Deadline::default();
+            failed(&client, &view, &error, &tone, &id)
+        });
+        tone.put(&client, &view, &mut response);
         exchange.answered(response.status());
-        Ok(response.map(|content| Body::new(content, exchange)))
+        Ok(response.map(|content| Body::new(content, exchange, deadline)))
     })
 }
 
@@ -105,13 +104,26 @@ struct Tone {
     grpc: Option<HeaderValue>,
     /// It has to hear that plain HTTP ends.
     notice: bool,
+    version: Version,
+}
+
+impl Tone {
+    /// What any answer may have to tell: that plain HTTP ends, that the connection does.
+    fn put(&self, client: &Client, view: &View, response: &mut Response<Content>) {
+        if self.notice
+            && let Some(notice) = &view.snapshot.notice
+        {
+            notice.put(response.headers_mut());
+        }
+        held::last(client, view, self.version, response);
+    }
 }
 
 /// What a request's head leads to; with what the response will be changed by.
 enum Next {
     Answer(Response<Content>),
-    Forward(Rc<Pool>, Request<RequestBody>, Waits, Vec<Change>),
-    Upgrade(Rc<Pool>, Request<RequestBody>, Waits, Asked, Vec<Change>),
+    Forward(Errand),
+    Upgrade(Errand, Asked),
 }
 
 fn decide(
@@ -123,6 +135,7 @@ fn decide(
 ) -> Result<Next, RequestError> {
     let authority = Authority::of(&request);
     exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), asker);
+    held::head(&view.snapshot.config.limits.client, &request)?;
     let authority = authority?;
     if client.tls.is_none()
         && let Some(answer) = plain::answer(client, view, authority.as_ref(), &request, &asker.id)?
@@ -140,61 +153,28 @@ fn decide(
             return answer.map(Next::Answer);
         }
     };
-    let asked = Asked::by(&mut request);
-    let expects = headers::expects_continue(&request);
-    let (mut parts, body) = request.into_parts();
-    if let Some(prefix) = &route.rewrite_prefix {
-        let rewritten = path::rewrite(&parts.uri, matched, prefix);
-        parts.uri = rewritten.ok_or(RequestError::PathClimbs)?;
-    }
     let forwarding = &view.snapshot.config.forwarding;
     let hop = Hop { client, asker, authority: authority.as_ref(), forwarding };
-    headers::to_upstream(&mut parts, &hop)?;
-    let rules = rule(route, &hop, &mut parts);
-    exchange.traced(&parts.headers);
+    let asked = Asked::by(&mut request);
+    let made = Errand::make(view, &hop, (index, route), pool, request, asked.as_ref());
+    let errand = made.inspect(|errand| exchange.traced(errand.request.headers()))?;
     exchange.goes_to(upstream);
-    let waits = view.waits.get(index).copied().unwrap_or_default();
-    if pool.wants_to_know_whom() {
-        parts.extensions.insert(hop.on_behalf_of());
-    }
-    if let Some(asked) = asked {
-        asked.put(&mut parts);
-        let request = Request::from_parts(parts, RequestBody::empty());
-        return Ok(Next::Upgrade(Rc::clone(pool), request, waits, asked, rules));
-    }
-    let mut request = Request::from_parts(parts, upload(client, view, body));
-    if expects {
-        request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
-        request = RequestBody::expected(request);
-    }
-    Ok(Next::Forward(Rc::clone(pool), request, waits, rules))
-}
-
-/// Carries out the route's rules for the request, and gives those for its response.
-fn rule(route: &Route, hop: &Hop<'_>, parts: &mut request::Parts) -> Vec<Change> {
-    let path = parts.uri.path();
-    let for_response = if route.response_headers.is_empty() {
-        Vec::new()
-    } else {
-        rules::changes(&route.response_headers, hop, path).collect()
-    };
-    if !route.request_headers.is_empty() {
-        for change in rules::changes(&route.request_headers, hop, path) {
-            change.apply(&mut parts.headers);
-        }
-    }
-    for_response
+    Ok(match asked {
+        Some(asked) => Next::Upgrade(errand, asked),
+        None => Next::Forward(errand),
+    })
 }
 
 async fn forward(
     client: &Client,
     view: &View,
-    pool: &Rc<Pool>,
-    request: Request<RequestBody>,
-    terms: Terms,
-    rules: Vec<Change>,
+    Errand { pool, request, terms, rules, .. }: Errand,
+    deadline: &Deadline,
 ) -> Result<Response<Content>, RequestError> {
-    let mut response = pool.send(request, terms).await?;
+    let sent = pool.send(request, terms);
+    // Most requests have no deadline, and no layer of futures for one.
+    let mut response =
+        if deadline.is_set() { Box::pin(deadline.bound(sent)).await? } else { sent.await? };
     headers::to_client(&mut response, client, &view.snapshot, rules);
     Ok(response.map(Content::Upstream))
 }
@@ -208,11 +188,8 @@ enum Upgraded {
 async fn upgrade(
     client: &Client,
     view: &View,
-    pool: &Rc<Pool>,
-    request: Request<RequestBody>,
-    terms: Terms,
+    Errand { pool, request, terms, rules, .. }: Errand,
     asked: &Asked,
-    rules: Vec<Change>,
 ) -> Result<Upgraded, RequestError> {
     match pool.upgrade(request, terms).await? {
         Switched::Agreed(mut response, tunnel) => {
@@ -239,14 +216,6 @@ fn begin(client: &Rc<Client>, asked: Asked, tunnel: Tunnel) {
     }
 }
 
-fn upload(client: &Client, view: &View, body: Incoming) -> RequestBody {
-    if body.is_end_stream() {
-        RequestBody::empty()
-    } else {
-        RequestBody::stream(body, client.shard.timers.timer(), view.timeouts.body)
-    }
-}
-
 fn failed(
     client: &Client,
     view: &View,
@@ -261,6 +230,9 @@ fn failed(
         %error,
         "answered by the proxy",
     );
+    if let Some(limit) = error.limit() {
+        client.shard.counters.limit(limit);
+    }
     let response = match &tone.grpc {
         Some(content_type) => grpc::error(error, content_type.clone()),
         None => respond::error(error, &view.snapshot.error_pages, id),

@@ -15,6 +15,9 @@ pub(super) enum Order {
     Rest,
     /// End after what is under way.
     Finish,
+    /// End after what is under way: the connection has served its share (HTTP/2 only; over
+    /// HTTP/1.1 the last response says so itself).
+    Enough,
     /// The head of a request did not come in time.
     Late,
     /// The client takes nothing of what waits for it.
@@ -27,12 +30,19 @@ pub(super) struct Watch<'a> {
     client: &'a Client,
     seen: Option<u64>,
     finishing: bool,
+    requests: u32,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(client: &'a Client) -> Self {
         client.activity.timer.set(client.rest);
-        Self { client, seen: None, finishing: false }
+        Self { client, seen: None, finishing: false, requests: u32::MAX }
+    }
+
+    /// As `new`, and with an order to end after so many requests; 0: never.
+    pub(super) fn with_share(client: &'a Client, requests: u32) -> Self {
+        let requests = if requests == 0 { u32::MAX } else { requests };
+        Self { requests, ..Self::new(client) }
     }
 
     /// Ready with an order; call it again after carrying it out.
@@ -40,6 +50,10 @@ impl<'a> Watch<'a> {
         loop {
             if let Some(order) = self.drain() {
                 return Poll::Ready(order);
+            }
+            if self.client.activity.requests() >= self.requests {
+                self.requests = u32::MAX;
+                return Poll::Ready(Order::Enough);
             }
             std::task::ready!(self.client.activity.timer.poll(cx));
             if let Some(order) = self.time_is_up() {

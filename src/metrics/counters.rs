@@ -1,6 +1,7 @@
 //! One worker's counters of what no configuration names: hellos, handshakes, connections.
 
 use super::{
+    bounds::Bounds,
     cells::{Cell, Table},
     labels::{Credentials, Judged, LaneKind, ListenerKind, Plain},
 };
@@ -27,6 +28,7 @@ pub struct Counters {
     pub(super) open: [Cell; 2],
     pub(super) parked: Cell,
     pub(super) accept_failures: Cell,
+    pub(super) bounds: Bounds,
 }
 
 impl Default for Counters {
@@ -53,6 +55,7 @@ impl Default for Counters {
             open: Default::default(),
             parked: Cell::default(),
             accept_failures: Cell::default(),
+            bounds: Bounds::default(),
         }
     }
 }

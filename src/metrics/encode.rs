@@ -15,6 +15,7 @@ use prometheus_client::{
 
 use super::{
     Metrics,
+    bounds::Limit,
     cells::{Summed, Table},
     counters::Counters,
     families::{CODES, UpstreamMetrics, UpstreamShard},
@@ -58,6 +59,7 @@ impl Collector for Metrics {
         self.requests(to)?;
         self.upstreams(to)?;
         self.connections(to)?;
+        self.bounds(to)?;
         self.configuration(to)?;
         self.process(to)
     }
@@ -249,6 +251,19 @@ impl Metrics {
             ("tlsfloor_accept_failures", "Times there was nothing to accept a connection with"),
             failures,
         )
+    }
+
+    fn bounds(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        table(
+            to,
+            ("tlsfloor_limits", "Clients that ran into a limit"),
+            [("limit", words::<Limit>())],
+            &self.tables(|worker| &worker.bounds.limits),
+        )?;
+        let malformed: u64 =
+            self.workers.iter().map(|worker| worker.bounds.malformed.value()).sum();
+        let help = "Requests that could not be read as such";
+        counter(to, ("tlsfloor_requests_malformed", help), malformed)
     }
 
     fn configuration(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

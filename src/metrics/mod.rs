@@ -4,6 +4,7 @@
 //! families. Names and labels are a contract and stand in `encode`. A label's value must never
 //! come from a client.
 
+mod bounds;
 mod cells;
 mod counters;
 mod encode;
@@ -19,6 +20,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+pub use bounds::Limit;
 pub use counters::Counters;
 pub use encode::CONTENT_TYPE;
 pub use families::{RouteMetrics, RouteShard, UpstreamMetrics, UpstreamShard};

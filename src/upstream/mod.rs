@@ -29,6 +29,6 @@ pub use endpoint::Endpoint;
 pub(crate) use error::UpstreamError;
 pub use fleet::{Addresses, Fleet};
 pub(crate) use pool::{Pool, Worker};
-pub(crate) use request_body::RequestBody;
+pub(crate) use request_body::{RequestBody, Terms as BodyTerms, UploadFailure};
 pub(crate) use send::{Terms, Waits};
 pub(crate) use upgrade::{Switched, Tunnel};

@@ -1,13 +1,15 @@
 //! A client's request body on its way to an upstream.
 //!
 //! Frames pass as they come, one at a time, when the upstream's connection asks. It notes how
-//! much has passed, so that a slow but moving upload is never taken for a hung upstream; a
-//! client that stops sending is ended here. Trailers pass (RFC 9110 6.5).
+//! much has passed, so that a slow but moving upload is never taken for a hung upstream; a client
+//! that stops, drips or sends too much is ended and counted here. Trailers pass (RFC 9110 6.5).
 
 use std::{
     cell::Cell,
+    io,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -18,7 +20,11 @@ use hyper::{
 };
 
 use super::expect::Gate;
-use crate::timer::{Ticks, Timer};
+use crate::{
+    metrics::{Counters, Limit},
+    pace::{Pace, Rate},
+    timer::{Ticks, Timer},
+};
 
 /// The body of a forwarded request: nothing, or what a client sends.
 #[derive(Debug, Default)]
@@ -28,10 +34,25 @@ pub(crate) struct RequestBody(Option<Box<Stream>>);
 struct Stream {
     inner: Incoming,
     upload: Rc<Upload>,
-    timer: Timer,
-    limit: Ticks,
+    terms: Terms,
+    pace: Option<Pace>,
     waiting: bool,
     gate: Option<Gate>,
+}
+
+/// What a client's body is held to.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// Measures the waits.
+    pub timer: Timer,
+    /// The longest wait for the next piece.
+    pub stall: Ticks,
+    /// Bytes in all.
+    pub most: u64,
+    /// How fast it has to come; none: as it likes.
+    pub rate: Option<Rate>,
+    /// Where it is counted when it is not held.
+    pub counters: Arc<Counters>,
 }
 
 /// How far an upload is; shared with whoever waits for the response.
@@ -59,6 +80,12 @@ pub(crate) enum UploadFailure {
     /// No byte of it in time.
     #[error("no byte of the request body in time")]
     Stalled,
+    /// Bytes of it, but too few for too long.
+    #[error("the request body came too slowly")]
+    TooSlow,
+    /// More bytes than are taken here.
+    #[error("the request body is larger than this server takes")]
+    TooLarge,
     /// The client broke off, or sent what is no body.
     #[error("the request body broke off")]
     BrokenOff,
@@ -69,8 +96,19 @@ impl UploadFailure {
     #[must_use]
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Stalled => StatusCode::REQUEST_TIMEOUT,
+            Self::Stalled | Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BrokenOff => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The limit that it ran into.
+    fn limit(self) -> Option<Limit> {
+        match self {
+            Self::Stalled => Some(Limit::BodyTimeout),
+            Self::TooSlow => Some(Limit::BodyRate),
+            Self::TooLarge => Some(Limit::BodySize),
+            Self::BrokenOff => None,
         }
     }
 }
@@ -82,11 +120,12 @@ impl RequestBody {
         Self::default()
     }
 
-    /// What a client sends; `limit` is the longest wait for its next piece, measured by `timer`.
+    /// What a client sends, held to `terms`.
     #[must_use]
-    pub(crate) fn stream(inner: Incoming, timer: Timer, limit: Ticks) -> Self {
+    pub(crate) fn stream(inner: Incoming, terms: Terms) -> Self {
+        let pace = terms.rate.map(Pace::new);
         let upload = Rc::default();
-        let stream = Stream { inner, upload, timer, limit, waiting: false, gate: None };
+        let stream = Stream { inner, upload, terms, pace, waiting: false, gate: None };
         // Boxed: a request is moved often, and most have no body.
         Self(Some(Box::new(stream)))
     }
@@ -142,34 +181,60 @@ impl Stream {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadFailure>>> {
         if let Some(gate) = &mut self.gate {
-            ready!(gate.poll(&self.timer, cx));
+            ready!(gate.poll(&self.terms.timer, cx));
             self.gate = None;
         }
         let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) else {
             if !std::mem::replace(&mut self.waiting, true) {
-                self.timer.set(self.limit);
+                self.terms.timer.set(self.terms.stall);
+                if let Some(pace) = &mut self.pace {
+                    pace.waits(self.terms.timer.now());
+                }
             }
-            ready!(self.timer.poll(cx));
+            ready!(self.terms.timer.poll(cx));
             return Poll::Ready(Some(Err(self.fail(UploadFailure::Stalled))));
         };
         self.waiting = false;
         Poll::Ready(match next {
-            Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-                self.upload.bytes.set(self.upload.bytes.get().wrapping_add(bytes));
-                Some(Ok(frame))
-            }
+            Some(Ok(frame)) => Some(self.pass(frame)),
             Some(Err(error)) => {
                 tracing::debug!(%error, "request body broke off");
+                if is_malformed(&error) {
+                    self.terms.counters.malformed();
+                }
                 Some(Err(self.fail(UploadFailure::BrokenOff)))
             }
             None => None,
         })
     }
 
+    /// Counts a piece; one too many or one too late does not pass.
+    fn pass(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, UploadFailure> {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let passed = self.upload.bytes.get().saturating_add(bytes);
+        self.upload.bytes.set(passed);
+        if passed > self.terms.most {
+            return Err(self.fail(UploadFailure::TooLarge));
+        }
+        let now = self.terms.timer.now();
+        let slow = self.pace.as_mut().is_some_and(|pace| !pace.came(now, bytes));
+        if slow { Err(self.fail(UploadFailure::TooSlow)) } else { Ok(frame) }
+    }
+
     fn fail(&self, failure: UploadFailure) -> UploadFailure {
+        if let Some(limit) = failure.limit() {
+            self.terms.counters.limit(limit);
+        }
         self.upload.failure.set(Some(failure));
         failure
     }
+}
+
+/// Whether what came was no body, as against a client that went away.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &io::Error| {
+        matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+    })
 }

@@ -157,7 +157,7 @@ fn each_problem_in_its_words() {
         ),
         (
             "[limits]\nheader_size = \"1B\"\n",
-            "t.toml:2:15 limits.header_size: found \"1B\", expected a size from 8KiB to 1024KiB",
+            "t.toml:2:15 limits.header_size: found \"1B\", expected a size from 8KiB to 1MiB",
         ),
     ];
     for (head, expected) in cases {

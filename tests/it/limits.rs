@@ -25,6 +25,11 @@ async fn parked(proxy: &Proxy, count: f64) {
     eventually(|| async { (parked().await == count).then_some(()) }).await;
 }
 
+/// How often a limit fired.
+async fn fired(proxy: &Proxy, limit: &str) -> f64 {
+    proxy.metric(&format!("tlsfloor_limits_total{{limit=\"{limit}\"}}")).await
+}
+
 /// Waits until no client is connected.
 async fn empty_again(proxy: &Proxy) {
     let open = "tlsfloor_connections_open{listener=\"https\"}";
@@ -44,6 +49,7 @@ async fn a_client_that_sends_no_hello_is_closed() {
     }
     let counted = "tlsfloor_handshake_failures_total{reason=\"timeout\"}";
     assert_eq!(proxy.metric(counted).await, 2.0, "{}", proxy.metrics().await);
+    assert_eq!(fired(&proxy, "handshake_timeout").await, 2.0);
 }
 
 #[tokio::test]
@@ -58,6 +64,7 @@ async fn a_head_that_does_not_come_in_time_is_a_408() {
     soon(stream.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
+    assert_eq!(fired(&proxy, "header_timeout").await, 1.0);
 }
 
 #[tokio::test]
@@ -93,6 +100,7 @@ async fn an_idle_connection_is_closed_in_time_and_with_a_close_notify() {
     soon(stream.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.ends_with("ok"), "{answer}");
     empty_again(&proxy).await;
+    assert_eq!(fired(&proxy, "idle_timeout").await, 1.0);
 }
 
 #[tokio::test]
@@ -104,6 +112,7 @@ async fn an_idle_http2_connection_is_told_to_go() {
     let mut sender = TlsClient::http2().open(proxy.https).await;
     assert_eq!(sender.get("/").await.status, 200);
     empty_again(&proxy).await;
+    assert_eq!(fired(&proxy, "idle_timeout").await, 1.0);
 }
 
 #[tokio::test]
@@ -153,6 +162,7 @@ async fn a_client_that_takes_nothing_is_cut() {
     let request = Request::get("/").body(empty()).unwrap();
     let response = sender.begin(request).await.unwrap();
     empty_again(&proxy).await;
+    assert_eq!(fired(&proxy, "write_timeout").await, 1.0);
     drop(response);
 }
 

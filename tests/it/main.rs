@@ -18,6 +18,8 @@
 mod architecture;
 /// Which server of an upstream gets a request.
 mod balance;
+/// What one client may take.
+mod bounds;
 /// Certificates and keys that are wrong, each in its words.
 mod certificates;
 /// The real binary: exit codes, output, signals.

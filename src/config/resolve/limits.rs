@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::value;
+use super::{bounds, value};
 use crate::config::{Drain, Limits, Log, LogFormat, document::Document, raw, raw::Text};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -45,6 +45,7 @@ pub(super) fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_
 
 pub(super) fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<'_>) -> Limits {
     let (raw, _) = value::section(raw);
+    let client = bounds::client(&raw, document);
     let mut timeout = |value: Option<Text>, key: &str, seconds| {
         let (key, default) = (format!("limits.{key}"), Duration::from_secs(seconds));
         let least = Duration::from_millis(100);
@@ -83,6 +84,7 @@ pub(super) fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<
         upstream_idle_timeout,
         upstream_idle_connections,
         header_size,
+        client,
         http2_streams,
         buffer,
     }

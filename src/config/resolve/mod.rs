@@ -3,6 +3,7 @@
 //! Called by `config::parse`. Nothing stops at the first problem: each is reported to the
 //! document, and a default stands in for the value until all are known.
 
+mod bounds;
 mod errors;
 mod forwarding;
 mod header_rules;

@@ -6,14 +6,15 @@ use hyper::{Method, header::HeaderName, header::HeaderValue};
 use toml::Spanned;
 
 use super::{
+    bounds,
     header_rules::header_rules,
     route_target::{self, Upstreams},
     value::{self, wrong},
 };
 use crate::{
     config::{
-        Conditions, FieldIs, FieldMatch, HeaderRules, Route, RoutePath, RouteTarget, Upstream,
-        document::Document, raw::Text, raw_routes,
+        Conditions, FieldIs, FieldMatch, HeaderRules, Route, RouteBounds, RoutePath, RouteTarget,
+        Upstream, document::Document, raw::Text, raw_routes,
     },
     fields::Side,
     host::HostPattern,
@@ -48,6 +49,7 @@ fn everything(upstreams: &[Upstream], document: &mut Document<'_>) -> Vec<Route>
                 conditions: Conditions::default(),
                 rewrite_prefix: None,
                 target: RouteTarget::Upstream(0),
+                bounds: RouteBounds::default(),
                 response_timeout: None,
                 response_body_timeout: None,
                 request_headers: HeaderRules::default(),
@@ -103,6 +105,7 @@ fn route(
 ) -> Option<Route> {
     let span = raw.span();
     let raw = raw.into_inner();
+    let bounds = bounds::route(&raw, key, document);
     let at = |name: &str| format!("{key}.{name}");
     let name = raw.name.as_ref().map(|text| name(text, &at("name"), document));
     let host = raw.host.as_ref().map_or(Some(HostPattern::Any), |text| host(text, key, document));
@@ -140,6 +143,7 @@ fn route(
         conditions,
         rewrite_prefix,
         target: target?,
+        bounds,
         response_timeout,
         response_body_timeout,
         request_headers,

@@ -80,8 +80,8 @@ pub(in crate::config) fn size(
     match units::size(text.get_ref()) {
         Some(size) if range.contains(&size) => size,
         Some(_) => {
-            let (least, most) = (range.start() >> 10, range.end() >> 10);
-            wrong(document, text, key, &format!("a size from {least}KiB to {most}KiB"));
+            let (least, most) = (units::shown(*range.start()), units::shown(*range.end()));
+            wrong(document, text, key, &format!("a size from {least} to {most}"));
             default
         }
         None => {

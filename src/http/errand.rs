@@ -1,0 +1,97 @@
+//! A request made ready for its upstream: rewritten, told who asks, changed by its route's rules,
+//! its body held to the limits.
+//!
+//! Made by `service` once the way is known. What is not configured costs a branch here.
+
+use std::rc::Rc;
+
+use hyper::{
+    Request,
+    body::Incoming,
+    header::{EXPECT, HeaderValue},
+    http::request,
+};
+
+use super::{
+    RequestError,
+    forwarding::Hop,
+    headers, held, path,
+    rules::{self, Change},
+    upgrade::Asked,
+};
+use crate::{
+    config::Route,
+    shard::View,
+    timer::Ticks,
+    upstream::{Pool, RequestBody, Terms},
+};
+
+/// A request on its way to an upstream.
+pub(super) struct Errand {
+    pub pool: Rc<Pool>,
+    pub request: Request<RequestBody>,
+    pub terms: Terms,
+    /// By when the response has to have ended.
+    pub limit: Option<Ticks>,
+    /// What the response will be changed by.
+    pub rules: Vec<Change>,
+}
+
+impl Errand {
+    /// Of a request that takes the route with this number to `pool`.
+    ///
+    /// # Errors
+    /// What of the request cannot be passed on.
+    pub(super) fn make(
+        view: &View,
+        hop: &Hop<'_>,
+        (index, route): (usize, &Route),
+        pool: &Rc<Pool>,
+        request: Request<Incoming>,
+        asked: Option<&Asked>,
+    ) -> Result<Self, RequestError> {
+        let expects = headers::expects_continue(&request);
+        let (mut parts, body) = request.into_parts();
+        if let Some(prefix) = &route.rewrite_prefix {
+            let rewritten = path::rewrite(&parts.uri, route.path.as_str().len(), prefix);
+            parts.uri = rewritten.ok_or(RequestError::PathClimbs)?;
+        }
+        headers::to_upstream(&mut parts, hop)?;
+        let rules = rule(route, hop, &mut parts);
+        if pool.wants_to_know_whom() {
+            parts.extensions.insert(hop.on_behalf_of());
+        }
+        let bounds = view.bounds.get(index).ok_or(RequestError::NoRoute)?;
+        let body = match asked {
+            Some(asked) => {
+                asked.put(&mut parts);
+                RequestBody::empty()
+            }
+            None => held::body(hop.client, view, bounds, body, headers::is_grpc(&parts.headers))?,
+        };
+        let mut request = Request::from_parts(parts, body);
+        if expects {
+            request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
+            request = RequestBody::expected(request);
+        }
+        let waits = view.waits.get(index).copied().unwrap_or_default();
+        let terms = Terms { client: hop.asker.address.ip, waits };
+        Ok(Self { pool: Rc::clone(pool), request, terms, limit: bounds.request, rules })
+    }
+}
+
+/// Carries out the route's rules for the request, and gives those for its response.
+fn rule(route: &Route, hop: &Hop<'_>, parts: &mut request::Parts) -> Vec<Change> {
+    let path = parts.uri.path();
+    let for_response = if route.response_headers.is_empty() {
+        Vec::new()
+    } else {
+        rules::changes(&route.response_headers, hop, path).collect()
+    };
+    if !route.request_headers.is_empty() {
+        for change in rules::changes(&route.request_headers, hop, path) {
+            change.apply(&mut parts.headers);
+        }
+    }
+    for_response
+}
