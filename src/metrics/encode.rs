@@ -17,6 +17,7 @@ use super::{
     Metrics,
     cells::{Summed, Table},
     counters::Counters,
+    encode_fleet,
     families::{CODES, UpstreamMetrics, UpstreamShard},
     labels::{
         Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
@@ -215,7 +216,8 @@ impl Metrics {
             "tlsfloor_upstream_duration_seconds",
             "Seconds from a request to an upstream to the end of its response",
         );
-        histograms(to, what, "upstream", durations)
+        histograms(to, what, "upstream", durations)?;
+        encode_fleet::upstreams(to, &upstreams)
     }
 
     fn connections(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

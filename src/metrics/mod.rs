@@ -7,7 +7,9 @@
 mod cells;
 mod counters;
 mod encode;
+mod encode_fleet;
 mod families;
+mod fleet;
 mod labels;
 
 use std::{
@@ -22,6 +24,7 @@ use std::{
 pub use counters::Counters;
 pub use encode::CONTENT_TYPE;
 pub use families::{RouteMetrics, RouteShard, UpstreamMetrics, UpstreamShard};
+pub use fleet::{CheckOutcome, FleetMetrics, ServerMetrics};
 pub use labels::{
     Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
     UpstreamOutcome,

@@ -34,6 +34,8 @@ mod floor;
 mod forward;
 /// Header fields and request lines.
 mod headers;
+/// Servers that fail, rest, are asked, and come back.
+mod health;
 /// Slow, silent and greedy clients.
 mod limits;
 /// The plain port.
