@@ -6,6 +6,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    pin::Pin,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -28,6 +29,7 @@ use crate::{
     shard::Loads,
     snapshot::Snapshot,
     sockets,
+    upstream::control,
     worker::{self, Setup},
 };
 
@@ -99,6 +101,9 @@ pub struct Drained {
     pub took: Duration,
 }
 
+/// Ends when the process does.
+type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Sockets by port kind, one set a worker.
 type Bound = Vec<Vec<(ListenerKind, TcpListener)>>;
 
@@ -124,6 +129,7 @@ impl App {
             loads: Loads::new(workers),
             threads: Vec::new(),
         };
+        app.start_control()?;
         app.start_workers(bound, &metrics)?;
         app.start_admin(admin, metrics)?;
         app.progress.say(Readiness::Ready);
@@ -167,6 +173,12 @@ impl App {
         Ok(())
     }
 
+    /// On a thread of its own, so that a server that hangs delays no client.
+    fn start_control(&mut self) -> Result<(), StartError> {
+        let fleets = self.snapshot.upstreams.clone();
+        self.start_thread("control", |stop| async { control::keep(fleets, stop).await })
+    }
+
     /// On a thread of its own, so that it answers even when no worker does.
     fn start_admin(
         &mut self,
@@ -178,25 +190,32 @@ impl App {
             snapshot: Arc::clone(&self.snapshot),
             readiness: self.progress.readiness(),
         });
+        self.start_thread("admin", |stop| async {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => admin::serve(listener, source, stop).await,
+                Err(error) => tracing::error!(%error, "the admin port is gone"),
+            }
+        })
+    }
+
+    /// A thread with a runtime; what it runs has to end when `stop` does.
+    fn start_thread<F: Future<Output = ()>>(
+        &mut self,
+        name: &'static str,
+        run: impl FnOnce(Stop) -> F + Send + 'static,
+    ) -> Result<(), StartError> {
         let mut phase = self.progress.watch();
+        let stop: Stop =
+            Box::pin(async move { drop(phase.wait_for(|phase| *phase == Phase::Cut).await) });
         let runtime = move || {
-            let served = Builder::new_current_thread()
-                .enable_all()
-                .build_local(LocalOptions::default())
-                .and_then(|runtime| {
-                    runtime.block_on(async {
-                        let listener = tokio::net::TcpListener::from_std(listener)?;
-                        let stop =
-                            async { drop(phase.wait_for(|phase| *phase == Phase::Cut).await) };
-                        admin::serve(listener, source, stop).await;
-                        Ok(())
-                    })
-                });
-            if let Err(error) = served {
-                tracing::error!(%error, "the admin port is gone");
+            let runtime =
+                Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            match runtime {
+                Ok(runtime) => runtime.block_on(run(stop)),
+                Err(error) => tracing::error!(%error, thread = name, "a thread has no runtime"),
             }
         };
-        let thread = thread::Builder::new().name("admin".into()).spawn(runtime);
+        let thread = thread::Builder::new().name(name.into()).spawn(runtime);
         self.threads.push(thread.map_err(StartError::Thread)?);
         Ok(())
     }
@@ -261,6 +280,11 @@ impl admin::Source for Inside {
 
     fn metrics(&self) -> String {
         self.metrics.encode()
+    }
+
+    fn upstreams(&self) -> serde_json::Value {
+        let reports: Vec<_> = self.snapshot.upstreams.iter().map(|fleet| fleet.report()).collect();
+        serde_json::json!({ "upstreams": reports })
     }
 
     fn config(&self) -> serde_json::Value {

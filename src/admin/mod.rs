@@ -34,6 +34,9 @@ pub trait Source: Send + Sync + 'static {
     /// All metrics as OpenMetrics text.
     fn metrics(&self) -> String;
 
+    /// The upstreams' servers and where they stand.
+    fn upstreams(&self) -> serde_json::Value;
+
     /// The configuration in force and its generation, without secrets.
     fn config(&self) -> serde_json::Value;
 }

@@ -18,10 +18,11 @@ const PROBLEM: &str = "application/problem+json";
 
 const INDEX: &str = "\
 tlsfloor
-  /livez    the process answers
-  /readyz   traffic may come
-  /metrics  OpenMetrics
-  /config   the configuration in force
+  /livez      the process answers
+  /readyz     traffic may come
+  /metrics    OpenMetrics
+  /upstreams  the API servers and where they stand
+  /config     the configuration in force
 ";
 
 pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Page {
@@ -41,6 +42,7 @@ pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Page {
             page(status, TEXT, format!("{readiness}\n"))
         }
         "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, source.metrics()),
+        "/upstreams" => page(StatusCode::OK, JSON, format!("{:#}\n", source.upstreams())),
         "/config" => page(StatusCode::OK, JSON, format!("{:#}\n", source.config())),
         _ => problem(StatusCode::NOT_FOUND, "there is no such page; / lists them"),
     }

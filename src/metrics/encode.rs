@@ -18,6 +18,7 @@ use super::{
     bounds::Limit,
     cells::{Summed, Table},
     counters::Counters,
+    encode_fleet,
     families::{CODES, UpstreamMetrics, UpstreamShard},
     labels::{
         Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
@@ -218,7 +219,8 @@ impl Metrics {
             "tlsfloor_upstream_duration_seconds",
             "Seconds from a request to an upstream to the end of its response",
         );
-        histograms(to, what, "upstream", durations)
+        histograms(to, what, "upstream", durations)?;
+        encode_fleet::upstreams(to, &upstreams)
     }
 
     fn connections(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

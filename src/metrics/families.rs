@@ -7,6 +7,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use super::{
     cells::{Cell, Histogram, Table},
+    fleet::FleetMetrics,
     labels::{Protocol, RetryReason, ServedVersion, UpstreamOutcome},
 };
 use crate::label::Label;
@@ -92,6 +93,8 @@ fn new_codes() -> Box<[Cell]> {
 pub struct UpstreamMetrics {
     /// The label: its name.
     pub label: String,
+    /// What the control thread counts.
+    pub fleet: FleetMetrics,
     shards: Box<[Aligned<UpstreamShard>]>,
 }
 
@@ -114,7 +117,7 @@ impl Default for UpstreamShard {
 impl UpstreamMetrics {
     pub(super) fn new(label: &str, workers: usize) -> Self {
         let shards = (0..workers).map(|_| Aligned::default()).collect();
-        Self { label: label.to_owned(), shards }
+        Self { label: label.to_owned(), fleet: FleetMetrics::default(), shards }
     }
 
     /// The share of a worker.

@@ -8,7 +8,9 @@ mod bounds;
 mod cells;
 mod counters;
 mod encode;
+mod encode_fleet;
 mod families;
+mod fleet;
 mod labels;
 
 use std::{
@@ -24,6 +26,7 @@ pub use bounds::Limit;
 pub use counters::Counters;
 pub use encode::CONTENT_TYPE;
 pub use families::{RouteMetrics, RouteShard, UpstreamMetrics, UpstreamShard};
+pub use fleet::{CheckOutcome, FleetMetrics, ServerMetrics};
 pub use labels::{
     Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
     UpstreamOutcome,

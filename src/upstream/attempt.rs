@@ -39,11 +39,27 @@ impl Attempt {
     /// How it came out; until this is said, it was canceled.
     pub(super) fn came_out(&mut self, outcome: UpstreamOutcome) {
         self.outcome = outcome;
+        if blames_server(outcome) {
+            self.failed();
+        }
     }
 
     /// The head of a response has come.
     pub(super) fn responded(&mut self, code: u16) {
         self.code = Some(code);
+        if is_failure(code) {
+            self.failed();
+        } else {
+            self.server.endpoint.worked();
+        }
+    }
+
+    /// Counts against the server; enough of it in a row, and the server rests.
+    fn failed(&self) {
+        let fleet = &self.pool.fleet;
+        if self.server.endpoint.failed(fleet.config.ejection.failures) {
+            fleet.call();
+        }
     }
 
     /// Keeps the request's place among those under way until this is over.
@@ -59,6 +75,32 @@ impl Attempt {
 
     pub(super) fn response_body_limit(&self) -> Ticks {
         self.waits.response_body.unwrap_or(self.pool.timeouts.response_body)
+    }
+}
+
+/// Whether a status code says that the server is not well. 501 and 505 are about the request.
+fn is_failure(code: u16) -> bool {
+    code >= 500 && !matches!(code, 501 | 505)
+}
+
+/// Whether the server, or the way to it, is at fault. A response that is a failure by its code is
+/// counted when its head comes.
+fn blames_server(outcome: UpstreamOutcome) -> bool {
+    match outcome {
+        UpstreamOutcome::TlsFailed
+        | UpstreamOutcome::ConnectRefused
+        | UpstreamOutcome::ConnectFailed
+        | UpstreamOutcome::ConnectTimeout
+        | UpstreamOutcome::ResponseTimeout
+        | UpstreamOutcome::ResponseMalformed
+        | UpstreamOutcome::ClosedEarly
+        | UpstreamOutcome::BodyTimeout
+        | UpstreamOutcome::BodyTruncated => true,
+        UpstreamOutcome::Success
+        | UpstreamOutcome::Canceled
+        | UpstreamOutcome::NoServer
+        | UpstreamOutcome::Overloaded
+        | UpstreamOutcome::Refused => false,
     }
 }
 

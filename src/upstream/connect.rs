@@ -92,7 +92,7 @@ pub(super) async fn connect(
     }
 }
 
-async fn dial(address: SocketAddr) -> io::Result<Wire> {
+pub(super) async fn dial(address: SocketAddr) -> io::Result<Wire> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(Wire(stream))

@@ -12,6 +12,8 @@ use std::{
     },
 };
 
+use tokio::sync::Notify;
+
 use super::{endpoint::Endpoint, hash::Table};
 use crate::{
     config::{Balance, Server, Upstream},
@@ -30,6 +32,7 @@ pub struct Fleet {
     pub metrics: Arc<UpstreamMetrics>,
     generation: AtomicU64,
     addresses: Mutex<Arc<Addresses>>,
+    calls: Notify,
 }
 
 /// The addresses of an upstream at one time.
@@ -62,7 +65,8 @@ impl Fleet {
         let endpoints = config.servers.iter().filter_map(literal).collect();
         let addresses = Addresses::new(&config.balance, endpoints);
         let generation = AtomicU64::new(1);
-        Self { config, tls, metrics, generation, addresses: Mutex::new(Arc::new(addresses)) }
+        let addresses = Mutex::new(Arc::new(addresses));
+        Self { config, tls, metrics, generation, addresses, calls: Notify::new() }
     }
 
     /// Looks every name up once and publishes what there is; blocks.
@@ -92,10 +96,28 @@ impl Fleet {
         Arc::clone(&self.addresses.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Has the control thread look at the endpoints.
+    pub(super) fn call(&self) {
+        self.calls.notify_one();
+    }
+
+    /// Until somebody calls.
+    pub(super) async fn called(&self) {
+        self.calls.notified().await;
+    }
+
     /// Replaces the addresses; an endpoint that stays must be the same `Arc`.
     pub fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {
         let addresses = Arc::new(Addresses::new(&self.config.balance, endpoints));
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
         self.generation.fetch_add(1, Ordering::Release);
+        self.show();
+    }
+
+    /// Makes the servers now the ones that are in the metrics.
+    pub(super) fn show(&self) {
+        let endpoints = &self.addresses().endpoints;
+        let servers = endpoints.iter().map(|endpoint| Arc::clone(&endpoint.metrics));
+        self.metrics.fleet.set_servers(servers.collect());
     }
 }

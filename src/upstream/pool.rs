@@ -141,7 +141,11 @@ impl Pool {
             Some(tried) if Rc::ptr_eq(tried, server) => 0,
             _ => share(server),
         };
-        self.choose(&servers, key, untried).or_else(|| self.choose(&servers, key, share))
+        // One that rests is better than none; one whose checks fail is not.
+        let last_resort = |server: &Rc<ServerPool>| server.endpoint.last_resort();
+        self.choose(&servers, key, untried)
+            .or_else(|| self.choose(&servers, key, share))
+            .or_else(|| self.choose(&servers, key, last_resort))
     }
 
     fn choose(

@@ -7,7 +7,10 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,7 +42,8 @@ pub(super) struct ServerPool {
     /// A server behind TLS that has chosen HTTP/1.1 is not waited for.
     speaks_http1: Cell<bool>,
     opened: Notify,
-    in_flight: Cell<u32>,
+    /// Written by this worker alone.
+    in_flight: Arc<AtomicU32>,
 }
 
 /// What the configuration says of connections.
@@ -78,7 +82,7 @@ impl ServerPool {
             opening: Cell::new(false),
             speaks_http1: Cell::new(endpoint.server.scheme == Scheme::Http),
             opened: Notify::new(),
-            in_flight: Cell::new(0),
+            in_flight: endpoint.cell(),
         }
     }
 
@@ -195,15 +199,15 @@ impl ServerPool {
     }
 
     pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight.get()
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     pub(super) fn begin(&self) {
-        self.in_flight.set(self.in_flight.get().saturating_add(1));
+        self.in_flight.store(self.in_flight().saturating_add(1), Ordering::Relaxed);
     }
 
     pub(super) fn end(&self) {
-        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+        self.in_flight.store(self.in_flight().saturating_sub(1), Ordering::Relaxed);
     }
 }
 

@@ -67,7 +67,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("schemars", &["config/"]),
     ("tracing_subscriber", &["telemetry.rs"]),
     ("tracing_appender", &["telemetry.rs"]),
-    ("prometheus_client", &["metrics/encode.rs"]),
+    ("prometheus_client", &["metrics/encode.rs", "metrics/encode_fleet.rs"]),
     ("rcgen", &["cli/"]),
     ("clap", &["cli/"]),
     ("socket2", &["sockets.rs"]),

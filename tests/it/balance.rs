@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt, sync::watch};
 use crate::support::{
     client::{TlsClient, empty},
     eventually,
-    proxy::{Proxy, base},
+    proxy::Proxy,
     soon,
     upstream::{Upstream, read_head, scripted},
 };
@@ -17,14 +17,9 @@ async fn three() -> Vec<Upstream> {
     vec![Upstream::text("a").await, Upstream::text("b").await, Upstream::text("c").await]
 }
 
-/// A proxy in front of several, with more keys of the upstream.
 fn proxy(upstreams: &[Upstream], keys: &str) -> Proxy {
-    let servers: Vec<_> =
-        upstreams.iter().map(|one| format!("\"http://{}\"", one.address)).collect();
-    let first = upstreams[0].address;
-    let text =
-        base(first).replace(&format!("[\"http://{first}\"]"), &format!("[{}]", servers.join(",")));
-    Proxy::from_text(&format!("{text}\n{keys}"), |config| config.listen.workers = 1)
+    let servers: Vec<_> = upstreams.iter().map(|one| format!("http://{}", one.address)).collect();
+    Proxy::group(&servers, keys)
 }
 
 fn got(upstreams: &[Upstream]) -> Vec<usize> {
@@ -70,9 +65,8 @@ async fn a_server_that_is_busy_gets_less() {
     })
     .await;
     let quick = Upstream::text("quick").await;
-    let servers = format!("[\"http://{busy}\", \"http://{}\"]", quick.address);
-    let text = base(busy).replace(&format!("[\"http://{busy}\"]"), &servers);
-    let proxy = Proxy::from_text(&text, |config| config.listen.workers = 1);
+    let servers = [format!("http://{busy}"), format!("http://{}", quick.address)];
+    let proxy = Proxy::group(&servers, "");
     let https = proxy.https;
     // One of these two hangs at the busy one.
     let held = tokio::spawn(async move { TlsClient::http1().get(https, "/").await });

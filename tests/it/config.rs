@@ -293,6 +293,14 @@ fn each_problem_of_upstreams_routes_and_hosts() {
             "t.toml:10:21 upstreams[1].health.codes[0]: found \"299-200\", expected a status code or a range such as \"200-299\"",
         ),
         (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nhealth = { grpc = \"\" }\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:10:19 upstreams[1].health.grpc: found \"\", expected it only where all servers are h2c:// or https://",
+        ),
+        (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nhealth = { host = \"a b\" }\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:10:19 upstreams[1].health.host: found \"a b\", expected a host name, or one with a port",
+        ),
+        (
             "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nretry = { on = [\"404\"] }\n[[routes]]\nupstream = \"b\"\n",
             "t.toml:10:17 upstreams[1].retry.on[0]: found \"404\", expected \"connect\", \"refused\", \"timeout\" or a status code from \"500\" to \"599\"",
         ),

@@ -42,6 +42,8 @@ mod forward;
 mod forwarding;
 /// Header fields and request lines.
 mod headers;
+/// Servers that fail, rest, are asked, and come back.
+mod health;
 /// Slow, silent and greedy clients.
 mod limits;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.

@@ -5,7 +5,7 @@
 pub(super) mod raw;
 pub(super) mod resolve;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
@@ -54,6 +54,16 @@ pub struct Server {
     pub port: u16,
     /// Its share, relative to the others'.
     pub weight: u32,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, host, port, .. } = self;
+        match host.ip() {
+            Some(IpAddr::V6(ip)) => write!(f, "{scheme}://[{ip}]:{port}"),
+            _ => write!(f, "{scheme}://{host}:{port}"),
+        }
+    }
 }
 
 labels! {

@@ -4,6 +4,7 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
+use hyper::http::uri::Authority;
 use toml::Spanned;
 
 use super::{
@@ -64,6 +65,7 @@ fn upstream(
 ) -> Upstream {
     let servers = servers(raw.servers, raw.weights, span, key, document);
     let (slow, most) = (raw.slow_start.as_ref(), raw.max_requests.as_ref());
+    let http1 = servers.iter().any(|server| server.scheme == Scheme::Http);
     let at = |name: &str| format!("{key}.{name}");
     let zero = Duration::ZERO;
     Upstream {
@@ -71,7 +73,7 @@ fn upstream(
         servers,
         balance: balance(raw.balance.as_ref(), raw.hash.as_ref(), key, document),
         slow_start: value::duration(document, slow, &at("slow_start"), zero, zero..=HOUR),
-        health: raw.health.map(|raw| health(raw.into_inner(), &at("health"), document)),
+        health: raw.health.map(|raw| health(raw.into_inner(), http1, &at("health"), document)),
         ejection: ejection(raw.ejection, &at("ejection"), document),
         retry: retry(raw.retry, &at("retry"), document),
         tls: tls(raw.tls, &at("tls"), document),
@@ -181,7 +183,7 @@ fn balance(
     }
 }
 
-fn health(raw: raw::Health, key: &str, document: &mut Document<'_>) -> Health {
+fn health(raw: raw::Health, http1: bool, key: &str, document: &mut Document<'_>) -> Health {
     let at = |name: &str| format!("{key}.{name}");
     let (interval, timeout) = (raw.interval.as_ref(), raw.timeout.as_ref());
     let path = raw.path.map_or_else(
@@ -193,18 +195,13 @@ fn health(raw: raw::Health, key: &str, document: &mut Document<'_>) -> Health {
             path.into_inner()
         },
     );
-    let mut codes = Vec::new();
-    for (index, text) in raw.codes.iter().flatten().enumerate() {
-        match range(text.get_ref()) {
-            Some(range) => codes.push(range),
-            None => {
-                let expected = "a status code or a range such as \"200-299\"";
-                wrong(document, text, &at(&format!("codes[{index}]")), expected);
-            }
-        }
+    if let Some(host) =
+        raw.host.as_ref().filter(|host| host.get_ref().parse::<Authority>().is_err())
+    {
+        wrong(document, host, &at("host"), "a host name, or one with a port");
     }
-    if codes.is_empty() {
-        codes.push((200, 299));
+    if let Some(grpc) = raw.grpc.as_ref().filter(|_| http1) {
+        wrong(document, grpc, &at("grpc"), "it only where all servers are h2c:// or https://");
     }
     Health {
         path,
@@ -217,11 +214,28 @@ fn health(raw: raw::Health, key: &str, document: &mut Document<'_>) -> Health {
             SECOND / 10..=HOUR,
         ),
         timeout: value::duration(document, timeout, &at("timeout"), 2 * SECOND, SECOND / 10..=HOUR),
-        codes,
+        codes: codes(raw.codes, key, document),
         healthy: value::number(document, raw.healthy.as_ref(), &at("healthy"), 2, 1..=100),
         unhealthy: value::number(document, raw.unhealthy.as_ref(), &at("unhealthy"), 3, 1..=100),
         grpc: raw.grpc.map(Spanned::into_inner),
     }
+}
+
+fn codes(raw: Option<Vec<Text>>, key: &str, document: &mut Document<'_>) -> Vec<(u16, u16)> {
+    let mut codes = Vec::new();
+    for (index, text) in raw.iter().flatten().enumerate() {
+        match range(text.get_ref()) {
+            Some(range) => codes.push(range),
+            None => {
+                let expected = "a status code or a range such as \"200-299\"";
+                wrong(document, text, &format!("{key}.codes[{index}]"), expected);
+            }
+        }
+    }
+    if codes.is_empty() {
+        codes.push((200, 299));
+    }
+    codes
 }
 
 fn range(text: &str) -> Option<(u16, u16)> {

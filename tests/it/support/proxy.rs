@@ -67,6 +67,30 @@ impl Proxy {
         }
     }
 
+    /// In front of several servers by URL, on one worker, with more keys of their upstream.
+    pub(crate) fn group(servers: &[String], keys: &str) -> Self {
+        let text = base(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let text = text.replace("[\"http://127.0.0.1:1\"]", &format!("{servers:?}"));
+        Self::from_text(&format!("{text}\n{keys}"), |config| config.listen.workers = 1)
+    }
+
+    /// The servers of the upstream as `/upstreams` shows them.
+    pub(crate) async fn servers(&self) -> Vec<serde_json::Value> {
+        let answer = client::plain_get(self.admin, "/upstreams").await;
+        assert_eq!(answer.status, 200);
+        answer.json()["upstreams"][0]["servers"].as_array().unwrap().clone()
+    }
+
+    /// Waits until its servers stand so.
+    pub(crate) async fn stand(&self, states: &[&str]) {
+        let stand = || async {
+            let servers = self.servers().await;
+            let now: Vec<_> = servers.iter().map(|one| one["state"].as_str().unwrap()).collect();
+            (now == states).then_some(())
+        };
+        super::eventually(stand).await;
+    }
+
     /// What `/metrics` says.
     pub(crate) async fn metrics(&self) -> String {
         let response = client::plain_get(self.admin, "/metrics").await;
