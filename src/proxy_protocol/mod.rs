@@ -16,7 +16,7 @@ mod tests;
 use std::net::SocketAddr;
 
 pub use read::{ReadError, read};
-pub use write::{v1 as write_v1, v2 as write_v2};
+pub use write::{V1_LOCAL, V2_LOCAL, v1 as write_v1, v2 as write_v2};
 
 use crate::label::labels;
 

@@ -36,6 +36,12 @@ pub fn v2(client: SocketAddr, local: SocketAddr) -> Vec<u8> {
     header
 }
 
+/// The text form of "nobody but myself", for a connection that we make for ourselves.
+pub const V1_LOCAL: &[u8] = b"PROXY UNKNOWN\r\n";
+
+/// The binary form of the same: command LOCAL, no addresses.
+pub const V2_LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
 /// Both in one family: a header has room for one.
 fn alike(client: SocketAddr, local: SocketAddr) -> (SocketAddr, SocketAddr) {
     let six = |address: SocketAddr| match address.ip() {
@@ -49,7 +55,7 @@ fn alike(client: SocketAddr, local: SocketAddr) -> (SocketAddr, SocketAddr) {
 mod tests {
     use std::net::SocketAddr;
 
-    use super::{v1, v2};
+    use super::{V1_LOCAL, V2_LOCAL, v1, v2};
     use crate::proxy_protocol::{Source, parse};
 
     #[test]
@@ -69,6 +75,14 @@ mod tests {
                 let same = read.ip().to_canonical() == client.ip() && read.port() == client.port();
                 assert!(same, "{read} is not {client}");
             }
+        }
+    }
+
+    #[test]
+    fn our_own_connections_are_nobodys() {
+        for header in [V1_LOCAL, V2_LOCAL] {
+            let (source, length) = parse(header).unwrap().unwrap();
+            assert_eq!((source, length), (Source::Peer, header.len()));
         }
     }
 

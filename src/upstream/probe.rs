@@ -15,12 +15,13 @@ use hyper::{
     rt::Executor,
 };
 use hyper_util::rt::TokioIo;
-use tokio::task::JoinSet;
+use tokio::{io::AsyncWriteExt, task::JoinSet};
 
 use super::{Endpoint, Fleet, connect, grpc_health, link::Duplex};
 use crate::{
-    config::{Health, Scheme, Server},
+    config::{Health, ProxyVersion, Scheme, Server},
     metrics::CheckOutcome,
+    proxy_protocol,
     tls::Offer,
 };
 
@@ -41,7 +42,14 @@ pub(super) async fn ask(
         outcome
     };
     let wire = connect::dial(endpoint.address).await;
-    let wire = wire.map_err(|error| because(CheckOutcome::ConnectFailed, &error))?;
+    let mut wire = wire.map_err(|error| because(CheckOutcome::ConnectFailed, &error))?;
+    let preface = match fleet.config.proxy_protocol {
+        None => &[],
+        Some(ProxyVersion::V1) => proxy_protocol::V1_LOCAL,
+        Some(ProxyVersion::V2) => proxy_protocol::V2_LOCAL,
+    };
+    let written = wire.write_all(preface).await;
+    written.map_err(|error| because(CheckOutcome::ConnectFailed, &error))?;
     let response = match (server.scheme, &fleet.tls) {
         (Scheme::Http, _) => over_http1(wire, server, health).await,
         (Scheme::H2c, _) => over_http2(wire, server, health).await,

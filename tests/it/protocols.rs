@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::support::{
     client::{self, TlsClient, bytes},
+    eventually,
     pki::Pki,
     proxy::{Proxy, base_with},
     upstream::{Body, Speaks, Upstream, full, scripted},
@@ -284,4 +285,16 @@ async fn a_server_is_told_by_a_proxy_header_whom_each_connection_is_for() {
             assert_eq!(answer.text(), expected, "{scheme}");
         }
     }
+}
+
+#[tokio::test]
+async fn health_checks_speak_for_nobody_where_a_proxy_header_is_wanted() {
+    let upstream = wants_a_proxy_line(None).await;
+    let proxy = one_worker(&format!(
+        "servers = [\"http://{upstream}\"]\nproxy_protocol = \"v1\"\n\
+         health = {{ interval = \"100ms\", unhealthy = 1 }}"
+    ));
+    let checks = "tlsfloor_upstream_health_checks_total{upstream=\"api\",outcome=\"success\"}";
+    eventually(|| async { (proxy.metric(checks).await >= 2.0).then_some(()) }).await;
+    assert_eq!(TlsClient::http1().get(proxy.https, "/").await.status, 200);
 }
