@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{shape, upstream::raw::Upstream};
+use super::{dns, shape, upstream::raw::Upstream};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -33,6 +33,9 @@ pub(super) struct Config {
     /// The API servers.
     #[schemars(with = "Vec<Upstream>")]
     pub upstreams: Vec<Spanned<Upstream>>,
+    /// How names of API servers are looked up.
+    #[schemars(with = "dns::Raw")]
+    pub dns: Option<Spanned<dns::Raw>>,
     /// Which requests go to which upstream.
     #[schemars(with = "Vec<Route>")]
     pub routes: Vec<Spanned<Route>>,

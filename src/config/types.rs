@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Place, Upstream};
+use super::{Dns, Place, Upstream};
 use crate::{host::HostPattern, version::TlsVersion};
 
 /// A whole configuration.
@@ -23,6 +23,8 @@ pub struct Config {
     pub hsts: Hsts,
     /// `[[upstreams]]`
     pub upstreams: Vec<Upstream>,
+    /// `[dns]`
+    pub dns: Dns,
     /// `[[routes]]`
     pub routes: Vec<Route>,
     /// `[log]`

@@ -40,4 +40,6 @@ mod health;
 mod limits;
 /// The plain port.
 mod redirect;
+/// Names of servers, and what they stand for.
+mod resolve;
 mod support;

@@ -9,7 +9,7 @@ mod listen;
 pub(super) mod tls;
 pub(super) mod value;
 
-use super::{Config, document::Document, raw, upstream};
+use super::{Config, dns, document::Document, raw, upstream};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
@@ -18,9 +18,10 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let plain_http = http::plain_http(raw.plain_http, document);
     let hsts = http::hsts(raw.hsts, document);
     let upstreams = upstream::resolve::upstreams(raw.upstreams, document);
+    let dns = dns::dns(raw.dns, document);
     let routes = http::routes(raw.routes, &upstreams, document);
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
     let limits = limits::limits(raw.limits, document);
-    Some(Config { listen, tls, plain_http, hsts, upstreams, routes, log, drain, limits })
+    Some(Config { listen, tls, plain_http, hsts, upstreams, dns, routes, log, drain, limits })
 }

@@ -56,7 +56,15 @@ impl Upstream {
     pub(crate) async fn answer(
         answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), answer).await.unwrap()
+    }
+
+    /// On this address, if it is free.
+    pub(crate) async fn at(
+        address: SocketAddr,
+        answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let listener = TcpListener::bind(address).await.ok()?;
         let address = listener.local_addr().unwrap();
         let (seen, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
         let (record, count, answer) =
@@ -67,7 +75,7 @@ impl Upstream {
                 tokio::spawn(serve(stream, Arc::clone(&record), Arc::clone(&answer)));
             }
         });
-        Self { address, seen, connections }
+        Some(Self { address, seen, connections })
     }
 
     /// Requests so far.
