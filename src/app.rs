@@ -4,10 +4,14 @@
 //! knows all parts; no part knows it.
 
 use std::{
+    convert::Infallible,
     io,
     net::{SocketAddr, TcpListener},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -35,6 +39,9 @@ use crate::{
 
 /// How often a drain looks whether the last connection has ended.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How long the first look at names of servers may keep the process from being ready.
+const FIRST_NAMES: Duration = Duration::from_secs(5);
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +124,6 @@ impl App {
         let metrics = Metrics::new(workers);
         let (snapshot, warnings) =
             Snapshot::build(config, 1, &metrics).map_err(StartError::Problems)?;
-        snapshot.upstreams.iter().for_each(|fleet| fleet.resolve());
         let snapshot = Arc::new(snapshot);
         metrics.in_force(snapshot.generation);
         let (bound, admin, addresses) = listen(&snapshot.config, workers)?;
@@ -129,9 +135,13 @@ impl App {
             loads: Loads::new(workers),
             threads: Vec::new(),
         };
-        app.start_control()?;
+        let resolved = app.start_control()?;
         app.start_workers(bound, &metrics)?;
         app.start_admin(admin, metrics)?;
+        // Until then /readyz says that it starts; a name without an address does not keep it.
+        if resolved.recv_timeout(FIRST_NAMES) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("not every name of a server has been looked up yet");
+        }
         app.progress.say(Readiness::Ready);
         Ok(app)
     }
@@ -174,9 +184,14 @@ impl App {
     }
 
     /// On a thread of its own, so that a server that hangs delays no client.
-    fn start_control(&mut self) -> Result<(), StartError> {
+    ///
+    /// What it gives ends when every name of a server has been looked up once.
+    fn start_control(&mut self) -> Result<Receiver<Infallible>, StartError> {
         let fleets = self.snapshot.upstreams.clone();
-        self.start_thread("control", |stop| async { control::keep(fleets, stop).await })
+        let dns = self.snapshot.config.dns.clone();
+        let (first, resolved) = std::sync::mpsc::channel();
+        self.start_thread("control", |stop| control::keep(fleets, dns, first, stop))?;
+        Ok(resolved)
     }
 
     /// On a thread of its own, so that it answers even when no worker does.

@@ -45,6 +45,7 @@
 //! - Nothing on the request path takes a lock, crosses a thread or looks up a label. Workers share
 //!   counters that each writes alone, and nothing else.
 //! - An exchange with an upstream is driven by the request's own task; dropping it cancels it.
+//! - A server's state is moved by the control thread alone; workers read a share and count failures.
 //! - One coarse timer a connection and one an exchange; nobody reads a clock to arm one.
 //! - An idle connection is a socket, a TLS state and a timer: protocol state comes back with the
 //!   next byte.

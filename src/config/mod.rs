@@ -3,6 +3,7 @@
 //! `cli` loads it, `snapshot` builds from it. Every problem is reported at once, with its line and
 //! key. It must read no file but the configuration itself; certificates are `tls`'s to read.
 
+mod dns;
 mod document;
 mod error;
 mod error_answers;
@@ -25,6 +26,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use dns::Dns;
 pub use error::{Place, Problem, Problems};
 pub use error_answers::{ErrorPage, Errors, UnknownHost};
 pub use header_rules::HeaderRules;

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{raw_errors, raw_plain_http, raw_routes, shape, upstream::raw::Upstream};
+use super::{dns, raw_errors, raw_plain_http, raw_routes, shape, upstream::raw::Upstream};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -40,6 +40,9 @@ pub(super) struct Config {
     /// The API servers.
     #[schemars(with = "Vec<Upstream>")]
     pub upstreams: Vec<Spanned<Upstream>>,
+    /// How names of API servers are looked up.
+    #[schemars(with = "dns::Raw")]
+    pub dns: Option<Spanned<dns::Raw>>,
     /// Which requests get what.
     #[schemars(with = "Vec<raw_routes::Route>")]
     pub routes: Vec<Spanned<raw_routes::Route>>,

@@ -43,6 +43,8 @@ shapes! {
     Duration = { "type": "string", "pattern": "^[0-9]{1,9}(ms|s|m|h|d)$" };
     /// `64KiB`
     Size = { "type": "string", "pattern": "^[0-9]{1,9}(B|KiB|MiB|GiB)$" };
+    /// `10.96.0.10`, `127.0.0.1:5353`, `[::1]:53`
+    NameServer = { "type": "string", "pattern": "^[0-9a-fA-F.:\\[\\]]+$" };
     /// `0.0.0.0:8443`, `[::]:8443`
     Address = { "type": "string", "pattern": "^([0-9.]+|\\[[0-9a-fA-F:.]+\\]):[0-9]{1,5}$" };
     /// `10.0.0.0/8`, `2001:db8::/32`, `10.0.0.1`

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Errors, Place, PlainHttp, Route, Upstream};
+use super::{Dns, Errors, Place, PlainHttp, Route, Upstream};
 use crate::{host::HostPattern, network::Network, version::TlsVersion};
 
 /// A whole configuration.
@@ -25,6 +25,8 @@ pub struct Config {
     pub hsts: Hsts,
     /// `[[upstreams]]`
     pub upstreams: Vec<Upstream>,
+    /// `[dns]`
+    pub dns: Dns,
     /// `[[routes]]`
     pub routes: Vec<Route>,
     /// `[errors]`

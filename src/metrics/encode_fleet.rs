@@ -18,14 +18,27 @@ pub(super) fn upstreams(
 ) -> fmt::Result {
     healthy(to, upstreams)?;
     let help = "Times a server was taken out because requests to it kept failing";
-    let name = "tlsfloor_upstream_ejections";
+    let what = ("tlsfloor_upstream_ejections", help);
+    counters(to, what, upstreams, |upstream| upstream.fleet.ejections.value())?;
+    let help = "Times a server's name could not be looked up";
+    let what = ("tlsfloor_upstream_resolve_failures", help);
+    counters(to, what, upstreams, |upstream| upstream.fleet.unresolved.value())?;
+    checks(to, upstreams)
+}
+
+fn counters(
+    to: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    upstreams: &[Arc<UpstreamMetrics>],
+    of: impl Fn(&UpstreamMetrics) -> u64,
+) -> fmt::Result {
     let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
     for upstream in upstreams {
         let set = [("upstream", upstream.label.as_str())];
-        let count = upstream.fleet.ejections.value();
+        let count = of(upstream);
         family.encode_family(&set)?.encode_counter::<NoLabelSet, _, f64>(&count, None)?;
     }
-    checks(to, upstreams)
+    Ok(())
 }
 
 fn healthy(to: &mut DescriptorEncoder<'_>, upstreams: &[Arc<UpstreamMetrics>]) -> fmt::Result {

@@ -62,6 +62,7 @@ pub struct FleetMetrics {
     servers: Mutex<Vec<Arc<ServerMetrics>>>,
     pub(super) ejections: Cell,
     pub(super) checks: Table<1>,
+    pub(super) unresolved: Cell,
 }
 
 impl Default for FleetMetrics {
@@ -70,6 +71,7 @@ impl Default for FleetMetrics {
             servers: Mutex::default(),
             ejections: Cell::default(),
             checks: Table::new([CheckOutcome::ALL.len()]),
+            unresolved: Cell::default(),
         }
     }
 }
@@ -88,6 +90,11 @@ impl FleetMetrics {
     /// A health check.
     pub fn checked(&self, outcome: CheckOutcome) {
         self.checks.add([outcome.index()]);
+    }
+
+    /// A name could not be looked up.
+    pub fn unresolved(&self) {
+        self.unresolved.add(1);
     }
 
     pub(super) fn servers(&self) -> Vec<Arc<ServerMetrics>> {

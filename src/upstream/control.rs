@@ -3,23 +3,43 @@
 //! Run by `app` on a thread of its own, so that a server that hangs delays nobody. It is the only
 //! one that moves an endpoint's state; workers count, call it, and read what it says.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
-use super::{Fleet, ejection::may_rest, health::Checks, standing::Standing};
+use super::{
+    Fleet,
+    ejection::may_rest,
+    health::Checks,
+    names::{self, First},
+    resolve::Resolver,
+    standing::Standing,
+};
+use crate::config::Dns;
 
-/// Looks after `fleets` until `stop`.
-pub async fn keep(fleets: Vec<Arc<Fleet>>, stop: impl Future<Output = ()>) {
+/// Looks after `fleets` until `stop`; `first` is dropped once every name has been looked up.
+pub async fn keep(fleets: Vec<Arc<Fleet>>, dns: Dns, first: First, stop: impl Future<Output = ()>) {
     let mut watches = JoinSet::new();
+    let has_name =
+        |fleet: &Arc<Fleet>| fleet.config.servers.iter().any(|one| one.host.ip().is_none());
+    let resolver = fleets.iter().any(has_name).then(|| Resolver::new(&dns)).transpose();
+    let resolver = resolver.map(|resolver| resolver.map(Rc::new)).unwrap_or_else(|error| {
+        tracing::error!(%error, "servers with a name are left out");
+        None
+    });
+    let follow =
+        |fleet| resolver.as_ref().map(|resolver| names::follow(fleet, resolver, &dns, &first));
+    let followed: Vec<_> = fleets.iter().filter_map(follow).collect();
+    drop(first);
     for fleet in fleets {
         fleet.show();
         watches.spawn_local(watch(fleet));
     }
     stop.await;
+    drop(followed);
 }
 
 /// Reviews one upstream whenever something happened to it or its time has come.

@@ -58,6 +58,20 @@ impl Endpoint {
         Self::with(server, address, Record::new(None))
     }
 
+    /// An address that joins others at `now`: it starts slowly, where that is wanted.
+    pub(super) fn joining(
+        server: &Server,
+        address: SocketAddr,
+        now: Instant,
+        config: &Upstream,
+    ) -> Self {
+        let mut record = Record::new(Some(now));
+        let share = record.settle(now, config);
+        let endpoint = Self::with(server, address, record);
+        endpoint.take(share, false);
+        endpoint
+    }
+
     fn with(server: &Server, address: SocketAddr, record: Record) -> Self {
         let label = match server.host.ip() {
             Some(_) => server.to_string(),

@@ -5,7 +5,7 @@
 //! while nothing changes.
 
 use std::{
-    net::{SocketAddr, ToSocketAddrs},
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -69,21 +69,6 @@ impl Fleet {
         Self { config, tls, metrics, generation, addresses, calls: Notify::new() }
     }
 
-    /// Looks every name up once and publishes what there is; blocks.
-    pub fn resolve(&self) {
-        let mut endpoints = Vec::new();
-        for server in &self.config.servers {
-            match (server.host.as_str(), server.port).to_socket_addrs() {
-                Ok(addresses) => endpoints
-                    .extend(addresses.map(|address| Arc::new(Endpoint::new(server, address)))),
-                Err(error) => {
-                    tracing::warn!(server = %server.host, %error, "the name has no address");
-                }
-            }
-        }
-        self.publish(endpoints);
-    }
-
     /// Counts up with each [`Self::publish`].
     #[must_use]
     pub fn generation(&self) -> u64 {
@@ -112,6 +97,7 @@ impl Fleet {
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
         self.generation.fetch_add(1, Ordering::Release);
         self.show();
+        self.call();
     }
 
     /// Makes the servers now the ones that are in the metrics.

@@ -69,6 +69,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("tracing_appender", &["telemetry.rs"]),
     ("prometheus_client", &["metrics/encode.rs", "metrics/encode_fleet.rs"]),
     ("rcgen", &["cli/"]),
+    ("hickory_resolver", &["upstream/resolve.rs"]),
     ("clap", &["cli/"]),
     ("socket2", &["sockets.rs"]),
     ("aws_lc_rs", &["hello/ja4.rs", "http/upgrade.rs", "keyed_hash.rs", "request_id.rs", "tls/"]),

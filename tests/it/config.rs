@@ -55,7 +55,7 @@ fn each_problem_in_its_words() {
         ),
         (
             "[zebra]\n",
-            "t.toml:1:2 zebra: found an unknown key, expected one of drain, errors, forwarding, hsts, limits, listen, log, plain_http, routes, tls, upstreams",
+            "t.toml:1:2 zebra: found an unknown key, expected one of dns, drain, errors, forwarding, hsts, limits, listen, log, plain_http, routes, tls, upstreams",
         ),
         (
             "[listen]\nworkers = \"four\"\n",
@@ -299,6 +299,14 @@ fn each_problem_of_upstreams_routes_and_hosts() {
         (
             "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nhealth = { host = \"a b\" }\n[[routes]]\nupstream = \"b\"\n",
             "t.toml:10:19 upstreams[1].health.host: found \"a b\", expected a host name, or one with a port",
+        ),
+        (
+            "[dns]\nservers = [\"dns.internal\"]\n",
+            "t.toml:8:12 dns.servers[0]: found \"dns.internal\", expected an address such as \"10.96.0.10\" or \"127.0.0.1:5353\"",
+        ),
+        (
+            "[dns]\nmin_ttl = \"10s\"\nmax_ttl = \"5s\"\n",
+            "t.toml:9:11 dns.max_ttl: found \"5s\", expected a duration from 10s to 86400s",
         ),
         (
             "[[upstreams]]\nname = \"b\"\nservers = [\"http://a\"]\nretry = { on = [\"404\"] }\n[[routes]]\nupstream = \"b\"\n",

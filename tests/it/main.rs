@@ -54,6 +54,8 @@ mod protocols;
 mod proxy_protocol;
 /// The plain port.
 mod redirect;
+/// Names of servers, and what they stand for.
+mod resolve;
 /// Requests that are sent once more, and those that wait.
 mod retry;
 /// Which way a request takes.

@@ -16,7 +16,7 @@ mod routes;
 pub(super) mod tls;
 pub(super) mod value;
 
-use super::{Config, document::Document, raw, upstream};
+use super::{Config, dns, document::Document, raw, upstream};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
@@ -26,6 +26,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let forwarding = forwarding::forwarding(raw.forwarding, document);
     let hsts = hsts::hsts(raw.hsts, document);
     let upstreams = upstream::resolve::upstreams(raw.upstreams, document);
+    let dns = dns::dns(raw.dns, document);
     let routes = routes::routes(raw.routes, &upstreams, document);
     let errors = errors::errors(raw.errors, document);
     let log = limits::log(raw.log, document);
@@ -38,6 +39,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         forwarding,
         hsts,
         upstreams,
+        dns,
         routes,
         errors,
         log,

@@ -1,6 +1,7 @@
 //! Everything a test needs, in process: certificates, an upstream, clients, the proxy.
 
 pub(crate) mod client;
+pub(crate) mod dns;
 pub(crate) mod hellos;
 pub(crate) mod pki;
 pub(crate) mod proxy;

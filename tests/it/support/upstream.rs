@@ -70,7 +70,24 @@ impl Upstream {
         speaks: Speaks,
         answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::listening(anywhere, speaks, answer).await.unwrap()
+    }
+
+    /// On this address, if it is free.
+    pub(crate) async fn at(
+        address: SocketAddr,
+        answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        Self::listening(address, Speaks::Http1, answer).await
+    }
+
+    async fn listening(
+        address: SocketAddr,
+        speaks: Speaks,
+        answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let listener = TcpListener::bind(address).await.ok()?;
         let address = listener.local_addr().unwrap();
         let (seen, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
         let (record, count, answer) =
@@ -86,7 +103,7 @@ impl Upstream {
                 ));
             }
         });
-        Self { address, seen, connections }
+        Some(Self { address, seen, connections })
     }
 
     /// Requests so far.
