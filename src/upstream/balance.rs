@@ -6,6 +6,7 @@
 
 use std::{
     cell::Cell,
+    cmp::Ordering,
     hash::{BuildHasher, Hasher, RandomState},
 };
 
@@ -73,39 +74,26 @@ impl<T> Members<T> {
         in_flight: impl Fn(&T) -> u32,
         random: &Random,
     ) -> Option<&T> {
-        let shares = |at: usize| self.at(at).map_or(0, &share);
-        let two = self.len() == 2;
-        let first = if two { Some(0) } else { self.draw(&shares, None, random) }?;
-        let second = if two { Some(1) } else { self.draw(&shares, Some(first), random) };
-        let second = second.filter(|second| shares(*second) > 0);
-        let Some(second) = second else {
-            return self.at(first).filter(|first| share(first) > 0);
-        };
-        let (one, other) = (self.at(first)?, self.at(second)?);
-        let load = |server: &T, other: &T| {
-            // Compared as (in flight + 1) / share, without dividing.
-            (u64::from(in_flight(server)) + 1) * u64::from(share(other))
-        };
-        let idle = in_flight(one) == 0 && in_flight(other) == 0 && share(one) > 0;
-        match load(one, other).cmp(&load(other, one)) {
-            // The heavier of two idle ones would get every request that comes alone.
-            _ if idle => {
-                if two {
-                    self.in_turn(share)
-                } else {
-                    Some(one)
-                }
+        let (one, other) = match &*self.list {
+            [] => return None,
+            [only] => return Some(&only.server).filter(|only| share(only) > 0),
+            [one, other] => (&one.server, &other.server),
+            _ => {
+                let shares = |at: usize| self.at(at).map_or(0, &share);
+                let first = self.draw(&shares, None, random)?;
+                let Some(second) = self.draw(&shares, Some(first), random) else {
+                    return self.at(first);
+                };
+                (self.at(first)?, self.at(second)?)
             }
-            _ if share(one) == 0 => Some(other),
-            std::cmp::Ordering::Less => Some(one),
-            std::cmp::Ordering::Greater => Some(other),
-            std::cmp::Ordering::Equal => {
-                if two {
-                    self.in_turn(share)
-                } else {
-                    Some(one)
-                }
-            }
+        };
+        match lighter((in_flight(one), share(one)), (in_flight(other), share(other))) {
+            Lighter::None => None,
+            Lighter::First => Some(one),
+            Lighter::Second => Some(other),
+            // Drawn by shares, the first is as good a choice as there is.
+            Lighter::Both if self.len() > 2 => Some(one),
+            Lighter::Both => self.in_turn(share),
         }
     }
 
@@ -127,6 +115,34 @@ impl<T> Members<T> {
         let start = place();
         let order = (start..self.len()).chain(0..start);
         order.into_iter().find(|at| Some(*at) != other && share(*at) > 0)
+    }
+}
+
+/// Which of two has less to do.
+enum Lighter {
+    None,
+    First,
+    Second,
+    Both,
+}
+
+/// Compares by (in flight + 1) / share; two idle ones are alike, or the heavier of them would get
+/// every request that comes alone.
+fn lighter(one: (u32, u32), other: (u32, u32)) -> Lighter {
+    let load = |(in_flight, _): (u32, u32), (_, share): (u32, u32)| {
+        // Multiplied by the other's share instead of divided by its own.
+        u64::from(in_flight).saturating_add(1).saturating_mul(share.into())
+    };
+    match (one, other) {
+        ((_, 0), (_, 0)) => Lighter::None,
+        (_, (_, 0)) => Lighter::First,
+        ((_, 0), _) => Lighter::Second,
+        ((0, _), (0, _)) => Lighter::Both,
+        _ => match load(one, other).cmp(&load(other, one)) {
+            Ordering::Less => Lighter::First,
+            Ordering::Greater => Lighter::Second,
+            Ordering::Equal => Lighter::Both,
+        },
     }
 }
 

@@ -1,8 +1,8 @@
 //! Talking to the API servers: which one, over which connection, and once more if need be.
 //!
 //! Every worker has pools of its own; what workers and the control plane share of an upstream is
-//! its [`Fleet`]. `http` calls [`Pool::send`]; it must never learn how a connection came about,
-//! and what goes wrong comes back as an [`UpstreamError`] that knows its own answer.
+//! its [`Fleet`]. `http` calls `Pool::send`; it must never learn how a connection came about,
+//! and what goes wrong comes back as an `UpstreamError` that knows its own answer.
 
 mod admission;
 mod attempt;

@@ -175,7 +175,9 @@ impl Pool {
 
     /// Whether there is a second server to try.
     pub(super) fn has_others(&self) -> bool {
-        self.servers().members.len() > 1
+        let servers = self.servers();
+        let up = servers.members.iter().filter(|server| server.endpoint.share() > 0);
+        up.take(2).count() > 1
     }
 
     /// Drops kept connections that have ended or are too old.

@@ -10,13 +10,17 @@ use std::{
 };
 
 use hickory_resolver::{
-    TokioResolver,
+    Hosts, TokioResolver,
     config::{
         ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
         ResolverOpts,
     },
+    lookup::Lookup,
     net::{DnsError, NetError, runtime::TokioRuntimeProvider},
-    proto::rr::{Name, RecordType},
+    proto::{
+        op::Query,
+        rr::{Name, RecordType},
+    },
 };
 use tokio::time::Instant;
 
@@ -99,12 +103,26 @@ fn config(servers: &[SocketAddr]) -> ResolverConfig {
 
 fn adjust(options: &mut ResolverOpts, dns: &Dns) {
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    options.use_hosts_file = ResolveHosts::Always;
+    // Read by us, again and again: it may change, and a name in it stands for what it says there.
+    options.use_hosts_file = ResolveHosts::Never;
     options.timeout = TIMEOUT;
     options.attempts = ATTEMPTS;
     // An answer is asked for only when it has to be a fresh one.
     options.cache_size = 0;
     options.positive_max_ttl = Some(dns.max_ttl);
+}
+
+/// What the system's hosts file says.
+fn in_hosts(name: &Host) -> BTreeSet<IpAddr> {
+    let (Ok(hosts), Ok(name)) = (Hosts::from_system(), Name::from_ascii(name.as_str())) else {
+        return BTreeSet::new();
+    };
+    let of_kind = |kind| hosts.lookup_static_host(&Query::query(name.clone(), kind));
+    let found = [RecordType::A, RecordType::AAAA].into_iter().filter_map(of_kind);
+    let addresses = |lookup: Lookup| {
+        lookup.answers().iter().filter_map(|one| one.data.ip_addr()).collect::<Vec<_>>()
+    };
+    found.flat_map(addresses).collect()
 }
 
 fn says_none(error: &NetError) -> bool {
@@ -113,6 +131,10 @@ fn says_none(error: &NetError) -> bool {
 
 impl LookUp for Resolver {
     async fn look_up(&self, name: &Host, before: &BTreeSet<IpAddr>) -> Result<Found, ResolveError> {
+        let in_hosts = in_hosts(name);
+        if !in_hosts.is_empty() {
+            return Ok(Found { addresses: in_hosts, ttl: Duration::MAX });
+        }
         let answer = self.inner.lookup_ip(name.as_str()).await.map_err(ResolveError::Lookup)?;
         let valid = Instant::from_std(answer.valid_until());
         let ttl = valid.saturating_duration_since(Instant::now());
