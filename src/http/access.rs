@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{Client, authority::Authority, body::BodyError};
 use crate::{
+    io::Turn,
     metrics::{Limit, Protocol, ServedVersion},
     shard::View,
     snapshot::Snapshot,
@@ -81,6 +82,12 @@ impl Exchange {
 
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.code = status.as_u16();
+        self.turn(true);
+    }
+
+    /// Whether it is the client's turn, who has been given something, or still ours.
+    pub(super) fn turn(&self, given: bool) {
+        self.client.activity.turn.set(if given { Turn::Client } else { Turn::Proxy });
     }
 
     pub(super) fn sent(&mut self, bytes: usize) {

@@ -74,7 +74,11 @@ impl HttpBody for Body {
         let this = &mut *self;
         let frame = match this.deadline.poll(cx) {
             Poll::Ready(_elapsed) => Some(Err(BodyError::Overdue)),
-            Poll::Pending => std::task::ready!(this.content.poll_frame(cx)),
+            Poll::Pending => {
+                let polled = this.content.poll_frame(cx);
+                this.exchange.turn(polled.is_ready());
+                std::task::ready!(polled)
+            }
         };
         match &frame {
             Some(Ok(frame)) => this.exchange.sent(frame.data_ref().map_or(0, Bytes::len)),

@@ -3,11 +3,14 @@
 //! `connection` calls [`http1::serve`] or [`http2::serve`]; each request goes through
 //! [`service`], which reads top-down as the life of a request.
 
+mod abuse;
 mod access;
 mod authority;
 mod body;
 mod client;
 mod error;
+mod frames;
+mod gauge;
 mod headers;
 mod held;
 pub(crate) mod http1;
@@ -15,6 +18,7 @@ pub(crate) mod http2;
 mod redirect;
 pub(crate) mod respond;
 mod service;
+mod stall;
 mod watch;
 
 pub(crate) use body::Body;

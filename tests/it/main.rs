@@ -14,6 +14,8 @@
     reason = "tests"
 )]
 
+/// Floods over HTTP/2.
+mod abuse;
 /// The layers of `src` and the fences around vendors.
 mod architecture;
 /// What one client may take.
@@ -38,4 +40,6 @@ mod headers;
 mod limits;
 /// The plain port.
 mod redirect;
+/// Requests that could be read two ways.
+mod smuggling;
 mod support;
