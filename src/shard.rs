@@ -245,7 +245,7 @@ impl View {
         };
         let pools = with_metrics.map(pool).collect();
         let timeouts = Timeouts::new(&config.limits);
-        let bounds = config.routes.iter().map(|route| Bounds::new(&config.limits.client, route));
+        let bounds = config.routes.iter().map(|route| Bounds::new(config, route));
         let bounds = bounds.collect();
         Self { snapshot, pools, timeouts, bounds }
     }

@@ -18,8 +18,8 @@ use std::{
 
 pub use error::{Place, Problem, Problems};
 pub use types::{
-    CertificateSource, ClientBounds, Config, Drain, Hsts, Limits, Listen, Log, LogFormat,
-    PlainAction, PlainHttp, Route, RouteBounds, Server, Tls, TlsHost, Upstream,
+    Algorithm, CertificateSource, ClientBounds, Compression, Config, Drain, Hsts, Limits, Listen,
+    Log, LogFormat, PlainAction, PlainHttp, Route, RouteBounds, Server, Tls, TlsHost, Upstream,
 };
 
 /// Why there is no configuration.

@@ -8,6 +8,7 @@ mod access;
 mod authority;
 mod body;
 mod client;
+mod coding;
 mod error;
 mod frames;
 mod gauge;

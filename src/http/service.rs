@@ -18,6 +18,7 @@ use super::{
     access::Exchange,
     authority::Authority,
     body::Content,
+    coding::{self, Wish},
     headers,
     held::{self, Deadline},
     redirect, respond,
@@ -59,9 +60,9 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
         let mut deadline = Deadline::default();
         let answered = match next {
             Ok(Next::Answer(response)) => Ok(response),
-            Ok(Next::Forward(pool, request, limit)) => {
+            Ok(Next::Forward(pool, request, Terms { limit, wish })) => {
                 deadline = Deadline::after(&client, limit);
-                deadline.bound(forward(&client, &view, &pool, request)).await
+                deadline.bound(forward(&client, &view, &pool, request, wish)).await
             }
             Err(error) => Err(error),
         };
@@ -79,8 +80,15 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
 /// What a request's head leads to.
 enum Next {
     Answer(Response<Content>),
-    /// By when the response has to have ended is the last part.
-    Forward(Rc<Pool>, Request<RequestBody>, Option<Ticks>),
+    Forward(Rc<Pool>, Request<RequestBody>, Terms),
+}
+
+/// What a response is held to.
+struct Terms {
+    /// By when it has to have ended.
+    limit: Option<Ticks>,
+    /// How it may be compressed.
+    wish: Wish,
 }
 
 fn decide(
@@ -101,12 +109,17 @@ fn decide(
     }
     let (route, pool) = find(client, view, authority.as_ref(), &request)?;
     exchange.takes(route);
+    let bounds = view.bounds.get(route).ok_or(RequestError::NoRoute)?;
+    let wish = if bounds.compress {
+        Wish::of(&view.snapshot.config.compression, &request)
+    } else {
+        Wish::Untouched
+    };
     let (mut parts, body) = request.into_parts();
     headers::to_upstream(&mut parts, client, authority.as_ref(), id.clone())?;
-    let bounds = view.bounds.get(route).ok_or(RequestError::NoRoute)?;
     let body = held::body(client, view, bounds, body, headers::is_grpc(&parts.headers))?;
     let request = Request::from_parts(parts, body);
-    Ok(Next::Forward(Rc::clone(pool), request, bounds.request))
+    Ok(Next::Forward(Rc::clone(pool), request, Terms { limit: bounds.request, wish }))
 }
 
 async fn forward(
@@ -114,10 +127,11 @@ async fn forward(
     view: &View,
     pool: &Rc<Pool>,
     request: Request<RequestBody>,
+    wish: Wish,
 ) -> Result<Response<Content>, RequestError> {
     let mut response = pool.send(request).await?;
     headers::to_client(&mut response, client, &view.snapshot);
-    Ok(response.map(Content::Upstream))
+    Ok(coding::apply(&view.snapshot.config.compression, wish, response))
 }
 
 /// What a plain port answers by itself; none where the request is forwarded.

@@ -52,6 +52,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["metrics/encode.rs"]),
     ("rcgen", &["cli/"]),
     ("clap", &["cli/"]),
+    ("brotli", &["http/coding/encoder.rs"]),
+    ("flate2", &["http/coding/encoder.rs"]),
+    ("zstd", &["http/coding/encoder.rs"]),
     ("socket2", &["sockets.rs"]),
     ("aws_lc_rs", &["hello/ja4.rs", "request_id.rs", "tls/"]),
 ];

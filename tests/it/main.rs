@@ -24,6 +24,8 @@ mod bounds;
 mod certificates;
 /// The real binary: exit codes, output, signals.
 mod cli;
+/// Compression of responses.
+mod compression;
 /// Configurations and the schema.
 mod config;
 /// README and `config/tlsfloor.toml` tell the truth.

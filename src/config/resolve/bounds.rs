@@ -55,6 +55,7 @@ pub(super) fn route(raw: &raw::Route, key: &str, document: &mut Document<'_>) ->
     RouteBounds {
         body_size: body_size(document, raw.body_size.as_ref(), &format!("{key}.body_size")),
         request_timeout: request_timeout(document, timeout, &format!("{key}.request_timeout")),
+        compress: raw.compress.as_ref().map(|switch| *switch.get_ref()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! document, and a default stands in for the value until all are known.
 
 mod bounds;
+mod compression;
 mod http;
 mod limits;
 mod listen;
@@ -22,6 +23,18 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let routes = http::routes(raw.routes, &upstreams, document);
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
+    let compression = compression::compression(raw.compression, document);
     let limits = limits::limits(raw.limits, document);
-    Some(Config { listen, tls, plain_http, hsts, upstreams, routes, log, drain, limits })
+    Some(Config {
+        listen,
+        tls,
+        plain_http,
+        hsts,
+        upstreams,
+        routes,
+        log,
+        drain,
+        compression,
+        limits,
+    })
 }
