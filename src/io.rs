@@ -84,6 +84,17 @@ pub(crate) enum Phase {
     Busy,
 }
 
+/// Whose turn it is in a response, as its body knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The body was not asked.
+    Unknown,
+    /// Ours, or the upstream's: the client would take more.
+    Proxy,
+    /// The client's: it has to take what was given.
+    Client,
+}
+
 /// What a connection does, noted without reading a clock: whoever needs a time arms the timer
 /// and looks at the counts when it fires.
 #[derive(Debug)]
@@ -97,6 +108,8 @@ pub(crate) struct Activity {
     write_waits: Cell<bool>,
     in_flight: Cell<u32>,
     requests: Cell<u32>,
+    /// Whose turn it is in the stream that is being polled (HTTP/2).
+    pub turn: Cell<Turn>,
     aborted: Cell<bool>,
     flushed: Cell<bool>,
     held_back: Cell<Option<u16>>,
@@ -116,6 +129,7 @@ impl Activity {
             write_waits: Cell::new(false),
             in_flight: Cell::new(0),
             requests: Cell::new(0),
+            turn: Cell::new(Turn::Unknown),
             aborted: Cell::new(false),
             flushed: Cell::new(true),
             held_back: Cell::new(None),

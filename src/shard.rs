@@ -251,7 +251,7 @@ impl View {
         let pools = snapshot.upstreams.iter().map(pool).collect();
         let timeouts = Timeouts::new(&config.limits);
         let waits = config.routes.iter().map(Waits::of).collect();
-        let bounds = config.routes.iter().map(|route| Bounds::new(&config.limits.client, route));
+        let bounds = config.routes.iter().map(|route| Bounds::new(config, route));
         let bounds = bounds.collect();
         Self { snapshot, pools, waits, timeouts, bounds }
     }

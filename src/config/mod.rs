@@ -36,8 +36,8 @@ pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
 };
 pub use types::{
-    CertificateSource, ClientBounds, Config, Drain, FileAt, ForwardedStyle, Forwarding, Hsts,
-    Limits, Listen, Log, LogFormat, RouteBounds, Tls, TlsHost,
+    Algorithm, CertificateSource, ClientBounds, Compression, Config, Drain, FileAt, ForwardedStyle,
+    Forwarding, Hsts, Limits, Listen, Log, LogFormat, RouteBounds, Tls, TlsHost,
 };
 pub use upstream::{
     Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,

@@ -55,6 +55,9 @@ pub(super) struct Config {
     /// What SIGTERM does.
     #[schemars(with = "Drain")]
     pub drain: Option<Spanned<Drain>>,
+    /// Compression of responses.
+    #[schemars(with = "Compression")]
+    pub compression: Option<Spanned<Compression>>,
     /// Every timeout and cap.
     #[schemars(with = "Limits")]
     pub limits: Option<Spanned<Limits>>,
@@ -207,6 +210,24 @@ pub(super) struct Drain {
     /// Then what is left is cut.
     #[schemars(with = "shape::Duration")]
     pub grace: Option<Text>,
+}
+
+/// Compression of responses.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Compression {
+    /// Whether responses are compressed where a route says nothing.
+    #[schemars(with = "bool")]
+    pub enabled: Option<Switch>,
+    /// zstd, br, gzip; the first wins among those that a client likes equally.
+    #[schemars(with = "Vec<shape::Algorithm>")]
+    pub algorithms: Option<Vec<Text>>,
+    /// Content types that are compressed; text/* is all of a kind.
+    #[schemars(with = "Vec<shape::ContentType>")]
+    pub types: Option<Vec<Text>>,
+    /// A shorter response is left alone.
+    #[schemars(with = "shape::Size")]
+    pub min_size: Option<Text>,
 }
 
 /// Every timeout and cap.

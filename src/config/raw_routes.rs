@@ -61,6 +61,9 @@ pub(super) struct Route {
     /// The most time for a request here; absent: limits.request_timeout.
     #[schemars(with = "shape::Duration")]
     pub request_timeout: Option<Text>,
+    /// Whether responses are compressed here; absent: compression.enabled.
+    #[schemars(with = "bool")]
+    pub compress: Option<Switch>,
     /// In place of limits.response_timeout.
     #[schemars(with = "shape::Duration")]
     pub response_timeout: Option<Text>,

@@ -115,6 +115,10 @@ shapes! {
     Lines = { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     /// Kept connections.
     Connections = { "type": "integer", "minimum": 0, "maximum": 100_000 };
+    /// The codings that there are.
+    Algorithm = { "type": "string", "enum": ["zstd", "br", "gzip"] };
+    /// `text/html`, `text/*`
+    ContentType = { "type": "string", "pattern": "^[a-z0-9.+-]+/([a-z0-9.+-]+|\\*)$" };
     /// Fields of a head.
     Fields = { "type": "integer", "minimum": 8, "maximum": 10_000 };
     /// How many at the most; 0: no limit.

@@ -35,6 +35,8 @@ pub struct Config {
     pub log: Log,
     /// `[drain]`
     pub drain: Drain,
+    /// `[compression]`
+    pub compression: Compression,
     /// `[limits]`
     pub limits: Limits,
 }
@@ -184,6 +186,34 @@ pub struct RouteBounds {
     /// `limits.request_timeout`
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_seconds")]
     pub request_timeout: Option<Duration>,
+    /// `compression.enabled`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compress: Option<bool>,
+}
+
+/// `[compression]`
+#[derive(Clone, Debug, Serialize)]
+pub struct Compression {
+    /// Where a route says nothing.
+    pub enabled: bool,
+    /// In the order of our preference.
+    pub algorithms: Vec<Algorithm>,
+    /// Whole types, or `text/*`; in small letters.
+    pub types: Vec<String>,
+    /// Bytes; a shorter response is left alone.
+    pub min_size: usize,
+}
+
+/// A content coding (RFC 9110 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// RFC 8878
+    Zstd,
+    /// RFC 7932
+    Br,
+    /// RFC 1952
+    Gzip,
 }
 
 /// `[log]`

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Asker, Client, authority::Authority, body::BodyError, trace};
 use crate::{
-    io::ClientAddr,
+    io::{ClientAddr, Turn},
     metrics::{Limit, Protocol, ServedVersion},
     shard::View,
     snapshot::Snapshot,
@@ -99,6 +99,12 @@ impl Exchange {
 
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.code = status.as_u16();
+        self.turn(true);
+    }
+
+    /// Whether it is the client's turn, who has been given something, or still ours.
+    pub(super) fn turn(&self, given: bool) {
+        self.client.activity.turn.set(if given { Turn::Client } else { Turn::Proxy });
     }
 
     pub(super) fn sent(&mut self, bytes: usize) {

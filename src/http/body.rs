@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{access::Exchange, held::Deadline};
+use super::{access::Exchange, coding::Compressed, held::Deadline};
 use crate::upstream::{self, UpstreamError};
 
 /// A response body.
@@ -29,6 +29,9 @@ pub(crate) enum BodyError {
     /// The upstream's broke off.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// An encoder failed; none of ours does for what it is given.
+    #[error("the response could not be compressed")]
+    Compression(#[source] std::io::Error),
     /// `limits.request_timeout`
     #[error("the response had not ended in the time that it is given here")]
     Overdue,
@@ -41,6 +44,8 @@ pub(super) enum Content {
     Own(Bytes),
     /// An upstream's.
     Upstream(upstream::Body),
+    /// An upstream's, compressed; boxed, because few are.
+    Compressed(Box<Compressed>),
 }
 
 impl Content {
@@ -73,6 +78,7 @@ impl Content {
             Self::Upstream(body) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?)))
             }
+            Self::Compressed(body) => body.poll_frame(cx),
         }
     }
 }
@@ -88,7 +94,13 @@ impl HttpBody for Body {
         let this = &mut *self;
         let frame = match this.deadline.poll(cx) {
             Poll::Ready(_elapsed) => Some(Err(BodyError::Overdue)),
-            Poll::Pending => std::task::ready!(this.content.poll_frame(cx)),
+            Poll::Pending => {
+                let polled = this.content.poll_frame(cx);
+                if let Some(exchange) = &this.exchange {
+                    exchange.turn(polled.is_ready());
+                }
+                std::task::ready!(polled)
+            }
         };
         match (&frame, &mut this.exchange) {
             (Some(Ok(frame)), Some(exchange)) => {
@@ -104,6 +116,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Own(bytes) => bytes.is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
+            Content::Compressed(body) => body.is_over(),
         }
     }
 
@@ -113,6 +126,7 @@ impl HttpBody for Body {
                 SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
             }
             Content::Upstream(body) => body.size_hint(),
+            Content::Compressed(_) => SizeHint::default(),
         }
     }
 }

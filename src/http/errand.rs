@@ -14,6 +14,7 @@ use hyper::{
 
 use super::{
     RequestError,
+    coding::Wish,
     forwarding::Hop,
     headers, held, path,
     rules::{self, Change},
@@ -35,6 +36,8 @@ pub(super) struct Errand {
     pub limit: Option<Ticks>,
     /// What the response will be changed by.
     pub rules: Vec<Change>,
+    /// How it may be compressed.
+    pub wish: Wish,
 }
 
 impl Errand {
@@ -50,6 +53,12 @@ impl Errand {
         request: Request<Incoming>,
         asked: Option<&Asked>,
     ) -> Result<Self, RequestError> {
+        let bounds = view.bounds.get(index).ok_or(RequestError::NoRoute)?;
+        let wish = if bounds.compress {
+            Wish::of(&view.snapshot.config.compression, &request)
+        } else {
+            Wish::Untouched
+        };
         let expects = headers::expects_continue(&request);
         let (mut parts, body) = request.into_parts();
         if let Some(prefix) = &route.rewrite_prefix {
@@ -61,7 +70,6 @@ impl Errand {
         if pool.wants_to_know_whom() {
             parts.extensions.insert(hop.on_behalf_of());
         }
-        let bounds = view.bounds.get(index).ok_or(RequestError::NoRoute)?;
         let body = match asked {
             Some(asked) => {
                 asked.put(&mut parts);
@@ -76,7 +84,8 @@ impl Errand {
         }
         let waits = view.waits.get(index).copied().unwrap_or_default();
         let terms = Terms { client: hop.asker.address.ip, waits };
-        Ok(Self { pool: Rc::clone(pool), request, terms, limit: bounds.request, rules })
+        let (pool, limit) = (Rc::clone(pool), bounds.request);
+        Ok(Self { pool, request, terms, limit, rules, wish })
     }
 }
 

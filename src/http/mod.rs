@@ -3,16 +3,20 @@
 //! `connection` calls [`http1::serve`] or [`http2::serve`]; each request goes through
 //! [`service`], which reads top-down as the life of a request.
 
+mod abuse;
 mod access;
 mod asker;
 mod authority;
 mod body;
 mod chain;
 mod client;
+mod coding;
 mod credentials;
 mod errand;
 mod error;
 mod forwarding;
+mod frames;
+mod gauge;
 mod grpc;
 mod headers;
 mod held;
@@ -26,6 +30,7 @@ pub(crate) mod respond;
 mod routing;
 mod rules;
 mod service;
+mod stall;
 mod trace;
 mod upgrade;
 mod watch;

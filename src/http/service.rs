@@ -18,6 +18,7 @@ use super::{
     asker::X_REQUEST_ID,
     authority::Authority,
     body::Content,
+    coding,
     errand::Errand,
     forwarding::Hop,
     grpc, headers,
@@ -168,7 +169,7 @@ fn decide(
 async fn forward(
     client: &Client,
     view: &View,
-    Errand { pool, request, terms, rules, .. }: Errand,
+    Errand { pool, request, terms, rules, wish, .. }: Errand,
     deadline: &Deadline,
 ) -> Result<Response<Content>, RequestError> {
     let sent = pool.send(request, terms);
@@ -176,7 +177,7 @@ async fn forward(
     let mut response =
         if deadline.is_set() { Box::pin(deadline.bound(sent)).await? } else { sent.await? };
     headers::to_client(&mut response, client, &view.snapshot, rules);
-    Ok(response.map(Content::Upstream))
+    Ok(coding::apply(&view.snapshot.config.compression, wish, response))
 }
 
 /// What came of asking an upstream for another protocol.

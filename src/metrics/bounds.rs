@@ -39,16 +39,53 @@ labels! {
     }
 }
 
+labels! {
+    /// What a client did over HTTP/2 that costs more than it should.
+    pub enum Abuse {
+        /// Streams opened and canceled at once (CVE-2023-44487).
+        RapidReset = "rapid_reset",
+        /// Streams that we are made to reset (CVE-2025-8671).
+        MadeYouReset = "made_you_reset",
+        /// A head in ever more CONTINUATION frames.
+        Continuation = "continuation",
+        /// SETTINGS to acknowledge.
+        Settings = "settings",
+        /// PING to answer.
+        Ping = "ping",
+        /// DATA without data.
+        EmptyData = "empty_data",
+        /// DATA of a few bytes each, unread.
+        SmallData = "small_data",
+        /// PRIORITY
+        Priority = "priority",
+        /// WINDOW_UPDATE for nothing, or byte by byte.
+        WindowUpdate = "window_update",
+        /// Frames that nobody here knows.
+        UnknownFrame = "unknown_frame",
+        /// A small head that unpacks to a large one.
+        HeaderBomb = "header_bomb",
+        /// A stream that its client lets stand.
+        StalledStream = "stalled_stream",
+        /// Anything else that h2 ends with ENHANCE_YOUR_CALM.
+        Other = "other",
+    }
+}
+
 /// The cells.
 #[derive(Debug)]
 pub(super) struct Bounds {
     pub limits: Table<1>,
     pub malformed: Cell,
+    pub abuse: Table<1>,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { limits: Table::new([Limit::ALL.len()]), malformed: Cell::default() }
+        Self {
+            limits: Table::new([Limit::ALL.len()]),
+            malformed: Cell::default(),
+            abuse: Table::new([Abuse::ALL.len()]),
+        }
     }
 }
 
@@ -61,5 +98,10 @@ impl super::Counters {
     /// What a client sent could not be read as a request.
     pub fn malformed(&self) {
         self.bounds.malformed.add(1);
+    }
+
+    /// A client's HTTP/2 connection or stream was ended for its own doing.
+    pub fn abuse(&self, abuse: Abuse) {
+        self.bounds.abuse.add([abuse.index()]);
     }
 }

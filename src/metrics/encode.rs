@@ -15,7 +15,7 @@ use prometheus_client::{
 
 use super::{
     Metrics,
-    bounds::Limit,
+    bounds::{Abuse, Limit},
     cells::{Summed, Table},
     counters::Counters,
     encode_fleet,
@@ -261,6 +261,15 @@ impl Metrics {
             ("tlsfloor_limits", "Clients that ran into a limit"),
             [("limit", words::<Limit>())],
             &self.tables(|worker| &worker.bounds.limits),
+        )?;
+        table(
+            to,
+            (
+                "tlsfloor_http2_abuse",
+                "HTTP/2 connections and streams ended for their client's doing",
+            ),
+            [("kind", words::<Abuse>())],
+            &self.tables(|worker| &worker.bounds.abuse),
         )?;
         let malformed: u64 =
             self.workers.iter().map(|worker| worker.bounds.malformed.value()).sum();

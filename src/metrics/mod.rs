@@ -22,7 +22,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-pub use bounds::Limit;
+pub use bounds::{Abuse, Limit};
 pub use counters::Counters;
 pub use encode::CONTENT_TYPE;
 pub use families::{RouteMetrics, RouteShard, UpstreamMetrics, UpstreamShard};

@@ -14,6 +14,8 @@
     reason = "tests"
 )]
 
+/// Floods over HTTP/2.
+mod abuse;
 /// The layers of `src` and the fences around vendors.
 mod architecture;
 /// Which server of an upstream gets a request.
@@ -24,6 +26,8 @@ mod bounds;
 mod certificates;
 /// The real binary: exit codes, output, signals.
 mod cli;
+/// Compression of responses.
+mod compression;
 /// Configurations and the schema.
 mod config;
 /// README and `config/tlsfloor.toml` tell the truth.
@@ -60,6 +64,8 @@ mod resolve;
 mod retry;
 /// Which way a request takes.
 mod routing;
+/// Requests that could be read two ways.
+mod smuggling;
 mod support;
 /// Other protocols behind an upgrade.
 mod upgrade;

@@ -60,6 +60,7 @@ pub(super) fn route(
     RouteBounds {
         body_size: body_size(document, raw.body_size.as_ref(), &format!("{key}.body_size")),
         request_timeout: request_timeout(document, timeout, &format!("{key}.request_timeout")),
+        compress: raw.compress.as_ref().map(|switch| *switch.get_ref()),
     }
 }
 

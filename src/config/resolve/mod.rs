@@ -4,6 +4,7 @@
 //! document, and a default stands in for the value until all are known.
 
 mod bounds;
+mod compression;
 mod errors;
 mod forwarding;
 mod header_rules;
@@ -31,6 +32,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let errors = errors::errors(raw.errors, document);
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
+    let compression = compression::compression(raw.compression, document);
     let limits = limits::limits(raw.limits, document);
     Some(Config {
         listen,
@@ -44,6 +46,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         errors,
         log,
         drain,
+        compression,
         limits,
     })
 }
