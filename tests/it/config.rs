@@ -4,11 +4,11 @@ use std::path::Path;
 
 use tlsfloor::config::{self, Config, PlainAction, Problems};
 
-fn parse(text: &str) -> Result<Config, Problems> {
+pub(crate) fn parse(text: &str) -> Result<Config, Problems> {
     config::parse(text, Path::new("t.toml"))
 }
 
-const GOOD: &str = r#"
+pub(crate) const GOOD: &str = r#"
 [tls]
 certificates = [{ chain = "c.pem", key = "k.pem" }]
 [[upstreams]]
@@ -17,11 +17,11 @@ servers = ["http://10.0.0.11:8080", "http://orders.internal", "http://[::1]:81"]
 "#;
 
 /// `GOOD` with one more piece.
-fn with(piece: &str) -> Result<Config, Problems> {
+pub(crate) fn with(piece: &str) -> Result<Config, Problems> {
     parse(&format!("{GOOD}{piece}"))
 }
 
-fn problem(text: &str) -> String {
+pub(crate) fn problem(text: &str) -> String {
     parse(text).map(|_| ()).unwrap_err().to_string()
 }
 
@@ -386,208 +386,4 @@ fn what_only_follows_from_a_mistake_is_left_out() {
         said,
         "t.toml:3:27 tls.certificates[0].chain: found true, expected a string in quotes"
     );
-}
-
-/// As JSON, which has no date-times but strings.
-fn json(value: toml::Value) -> serde_json::Value {
-    match value {
-        toml::Value::Datetime(moment) => moment.to_string().into(),
-        toml::Value::Array(values) => values.into_iter().map(json).collect(),
-        toml::Value::Table(table) => {
-            table.into_iter().map(|(key, value)| (key, json(value))).collect()
-        }
-        other => serde_json::to_value(other).unwrap(),
-    }
-}
-
-/// Documents of right and wrong shape; the schema and the parser must agree on each.
-#[test]
-fn the_schema_accepts_what_the_parser_accepts() {
-    let schema = jsonschema::validator_for(&config::schema()).unwrap();
-    let pieces = [
-        ("", true),
-        ("[listen]\nworkers = 4\nhttp = []\nadmin = \"[::1]:9901\"\n", true),
-        ("[listen]\nworkers = 1.5\n", false),
-        ("[listen]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[forwarding]\nstyle = \"both\"\n", true),
-        ("[forwarding]\nstyle = \"none\"\n", false),
-        ("[forwarding]\nvia = true\ntraceparent = true\nhide_server = true\n", true),
-        ("[forwarding]\nvia = \"tlsfloor\"\n", false),
-        ("[listen]\nproxy_protocol_from = [\"10.0.0.0/8\", \"::1\"]\n", true),
-        ("[listen]\nproxy_protocol_from = [\"lb\"]\n", false),
-        ("[listen]\nhttps = \"127.0.0.1:1\"\n", false),
-        ("[listen]\nhttps = [\"localhost:1\"]\n", false),
-        ("[log]\naccess = true\nformat = \"text\"\n", true),
-        ("[log]\naccess = \"yes\"\n", false),
-        ("[log]\nformat = \"xml\"\n", false),
-        ("[log]\ncolour = true\n", false),
-        ("[plain_http]\nstatus = 308\naction = \"refuse\"\n", true),
-        ("[plain_http]\nstatus = 303\n", false),
-        ("[plain_http]\nredirect_only = \"safe\"\nnotice = \"https://a/b\"\n", true),
-        ("[plain_http]\nredirect_only = \"some\"\n", false),
-        ("[plain_http]\nnotice = \"a/b\"\n", false),
-        ("[plain_http]\ncredential_headers = [\"x-key\"]\ncredential_params = [\"k\"]\n", true),
-        ("[plain_http]\ncredential_headers = [\"x key\"]\n", false),
-        ("[plain_http]\nsunset = 2027-03-01T09:00:00+01:00\n", true),
-        ("[plain_http]\nsunset = 2027\n", false),
-        ("[errors]\npages = [{ status = 503, file = \"a\" }]\n", true),
-        ("[errors]\npages = [{ status = 503 }]\n", false),
-        ("[errors]\npages = [{ status = 200, file = \"a\" }]\n", false),
-        ("[errors]\nunknown_host = 421\n", true),
-        ("[errors]\nunknown_host = 400\n", false),
-        ("[plain_http]\nhttps_port = 0\n", false),
-        ("[hsts]\nmax_age = \"0s\"\npreload = true\n", true),
-        ("[hsts]\nmax_age = 31536000\n", false),
-        ("[limits]\nbuffer = \"128KiB\"\nhttp2_streams = 1\n", true),
-        ("[limits]\nbuffer = \"128kB\"\n", false),
-        ("[limits]\nhttp2_streams = 0\n", false),
-        ("[limits]\nidle_timeout = \"1.5s\"\n", false),
-        ("[[routes]]\nhost = \"*.a.com\"\npath = \"/v1/\"\nupstream = \"orders\"\n", true),
-        ("[[routes]]\npath = \"v1\"\nupstream = \"orders\"\n", false),
-        ("[[routes]]\nhost = \"a\"\n", false),
-        (
-            "[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = { X-A = \"{sni}\" }, remove = [\"X-B\"] }\n",
-            true,
-        ),
-        (
-            "[[routes]]\nupstream = \"orders\"\n[routes.response_headers.append]\nX-A = \"a\"\n",
-            true,
-        ),
-        ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = { X-A = 1 } }\n", false),
-        ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = { X-A = \"\" } }\n", false),
-        ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { set = [\"X-A\"] }\n", false),
-        ("[[routes]]\nupstream = \"orders\"\nrequest_headers = { sets = {} }\n", false),
-        ("[[routes]]\nname = \"x\"\npath_exact = \"/a\"\nrespond = { status = 200 }\n", true),
-        ("[[routes]]\nsplit = [{ upstream = \"orders\", weight = 1 }]\n", true),
-        ("[[routes]]\nsplit = [{ upstream = \"orders\" }]\n", false),
-        ("[[routes]]\npath = \"/\"\npath_exact = \"/a\"\nupstream = \"orders\"\n", false),
-        ("[[routes]]\nredirect = { to = \"/x/{rest}\", status = 301 }\n", true),
-        ("[[routes]]\nredirect = { status = 301 }\n", false),
-        ("[[routes]]\nupstream = \"orders\"\nredirect = { to = \"/x\" }\n", false),
-        ("[[routes]]\nupstream = \"orders\"\nmethods = [\"get\"]\n", false),
-        ("[[routes]]\nupstream = \"orders\"\nheaders = [{ name = \"a\", present = true }]\n", true),
-        ("[[routes]]\nupstream = \"orders\"\nheaders = [{ name = \"a\" }]\n", false),
-        ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.3\"\n", true),
-        ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.1\"\n", false),
-        ("[[tls.hosts]]\nminimum = \"1.3\"\n", false),
-        ("[drain]\ndelay = \"0s\"\n", true),
-        ("[drain]\ndelay = \"soon\"\n", false),
-    ];
-    for (piece, good) in pieces {
-        let text = format!("{GOOD}{piece}");
-        let document = json(toml::from_str(&text).unwrap());
-        assert_eq!(schema.is_valid(&document), good, "schema on {piece}");
-        assert_eq!(parse(&text).is_ok(), good, "parser on {piece}");
-    }
-}
-
-#[test]
-fn the_schema_closes_every_table_and_knows_no_null() {
-    fn walk(schema: &serde_json::Value, path: &str) {
-        assert_ne!(schema["type"], "null", "{path}");
-        assert!(!schema["type"].is_array(), "{path}: {}", schema["type"]);
-        if schema["additionalProperties"].is_object() {
-            // A table of any names: all its values have one shape.
-            assert!(schema["properties"].is_null(), "{path}");
-            walk(&schema["additionalProperties"], &format!("{path}.*"));
-        } else if schema["type"] == "object" {
-            assert_eq!(schema["additionalProperties"], false, "{path}");
-            for (name, property) in schema["properties"].as_object().unwrap() {
-                assert!(property["description"].is_string(), "{path}.{name} is not described");
-                walk(property, &format!("{path}.{name}"));
-            }
-        }
-        if schema["type"] == "array" {
-            walk(&schema["items"], &format!("{path}[]"));
-        }
-    }
-    walk(&config::schema(), "");
-}
-
-/// The problems of one rule of a route that stands on line 9.
-fn rule(rule: &str) -> String {
-    match with(&format!("[[routes]]\nupstream = \"orders\"\n{rule}\n")) {
-        Ok(_) => panic!("{rule} has none"),
-        Err(problems) => problems.to_string(),
-    }
-}
-
-#[test]
-fn each_problem_of_header_rules() {
-    let own =
-        "expected a field that frames no message and that tlsfloor does not answer for itself";
-    let cases = [
-        (
-            "request_headers.sett.X-A = \"a\"",
-            "9:17 routes[0].request_headers.sett: found an unknown key, did you mean \"set\"?",
-        ),
-        (
-            "request_headers.set.X-A = 1",
-            "9:27 routes[0].request_headers.set.X-A: found 1, expected a string in quotes",
-        ),
-        (
-            "request_headers.set.\"X A\" = \"a\"",
-            "9:21 routes[0].request_headers.set.X A: found \"X A\", expected the name of a header field",
-        ),
-        (
-            "request_headers.set.X-A = \"{client_adress}\"",
-            "9:27 routes[0].request_headers.set.X-A: found \"{client_adress}\", expected {client_address} for {client_adress}?",
-        ),
-        (
-            "request_headers.set.X-A = \"{what}\"",
-            "9:27 routes[0].request_headers.set.X-A: found \"{what}\", expected a variable of {client_address}, {client_port}, {tls_version}, {tls_cipher}, {sni}, {ja4}, {request_id}, {host}, {path}",
-        ),
-        (
-            "request_headers.append.X-A = \"{sni\"",
-            "9:30 routes[0].request_headers.append.X-A: found \"{sni\", expected a variable in braces; a brace itself is written {{ or }}",
-        ),
-        (
-            "response_headers.set.X-A = \" a\"",
-            "9:28 routes[0].response_headers.set.X-A: found \" a\", expected a text in ASCII without spaces around it; remove takes a field away",
-        ),
-        (
-            "response_headers.set = { x-a = \"1\", X-A = \"1\" }",
-            "9:26 routes[0].response_headers.set.x-a: found \"x-a\", expected each field once; case makes no difference",
-        ),
-        (
-            "response_headers.remove = [\"X-A\", \"Transfer-Encoding\"]",
-            &format!(
-                "9:35 routes[0].response_headers.remove[1]: found \"Transfer-Encoding\", {own}"
-            ),
-        ),
-        (
-            "request_headers.set.X_Forwarded_For = \"a\"",
-            &format!(
-                "9:21 routes[0].request_headers.set.X_Forwarded_For: found \"X_Forwarded_For\", {own}"
-            ),
-        ),
-        (
-            "request_headers.set.Host = \"{path}\"",
-            "9:28 routes[0].request_headers.set.Host: found \"{path}\", expected a host, which may have {host} and {sni} in it",
-        ),
-        (
-            "request_headers.append.Host = \"a\"",
-            "9:24 routes[0].request_headers.append.Host: found \"Host\", expected another field: Host can be set for requests, and no more",
-        ),
-    ];
-    for (text, expected) in cases {
-        assert_eq!(rule(text), format!("t.toml:{expected}"), "{text}");
-    }
-    for host in ["a@b", "a b", "a/b", "a:", "a:x", "a:+1", "{host}/x", "{host}{path}"] {
-        let said = rule(&format!("request_headers.set.Host = \"{host}\""));
-        assert!(said.contains("expected a host, which may have"), "{said}");
-    }
-    for host in ["orders.internal", "a:8080", "[::1]:80", "{host}", "{sni}:8443", "v1.{host}"] {
-        with(&format!(
-            "[[routes]]\nupstream = \"orders\"\nrequest_headers.set.Host = \"{host}\"\n"
-        ))
-        .unwrap_or_else(|problems| panic!("{problems}"));
-    }
-}
-
-#[test]
-fn header_rules_are_shown_as_written() {
-    let text = "[[routes]]\nupstream = \"orders\"\nrequest_headers.set.X-A = \"{sni} {{}}\"\n";
-    let shown = serde_json::to_value(with(text).unwrap()).unwrap();
-    let expected = serde_json::json!({"remove": [], "set": {"x-a": "{sni} {{}}"}, "append": {}});
-    assert_eq!(shown["routes"][0]["request_headers"], expected);
 }

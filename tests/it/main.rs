@@ -28,8 +28,12 @@ mod certificates;
 mod cli;
 /// Compression of responses.
 mod compression;
-/// Configurations and the schema.
+/// Configurations, and what is wrong with them.
 mod config;
+/// What is wrong with header rules.
+mod config_header_rules;
+/// The schema and the parser agree.
+mod config_schema;
 /// README and `config/tlsfloor.toml` tell the truth.
 mod docs;
 /// The end of the process.
@@ -50,6 +54,8 @@ mod headers;
 mod health;
 /// Slow, silent and greedy clients.
 mod limits;
+/// Lines about requests and load balancers.
+mod logs;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.
 mod plain_http;
 /// What API servers may speak.
