@@ -46,6 +46,9 @@ pub(crate) enum UpstreamError {
     /// A 101 that nobody asked for (RFC 9110 15.2.2).
     #[error("the upstream switched protocols unasked")]
     UnaskedUpgrade,
+    /// A body in a transfer coding other than chunked, which nobody asked for (RFC 9112 6.1).
+    #[error("the upstream's response is in a transfer coding that is not served")]
+    TransferCoding,
     /// Not the upstream's fault: the client's body ended early or stalled.
     #[error("the client's request body did not come")]
     Upload(#[source] UploadFailure),
@@ -74,6 +77,7 @@ impl UpstreamError {
             | Self::Closed(_)
             | Self::Malformed(_)
             | Self::UnaskedUpgrade
+            | Self::TransferCoding
             | Self::Truncated(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -93,7 +97,9 @@ impl UpstreamError {
             Self::ConnectTimeout => "connection_timeout",
             Self::ResponseTimeout | Self::BodyTimeout => "http_response_timeout",
             Self::Closed(_) | Self::Refused(_) => "connection_terminated",
-            Self::Malformed(_) | Self::UnaskedUpgrade | Self::NoUpgrade => "http_protocol_error",
+            Self::Malformed(_) | Self::UnaskedUpgrade | Self::NoUpgrade | Self::TransferCoding => {
+                "http_protocol_error"
+            }
             Self::Upload(_) => "http_request_error",
             Self::Truncated(_) => "http_response_incomplete",
         }
@@ -114,7 +120,7 @@ impl UpstreamError {
             Self::ConnectTimeout => UpstreamOutcome::ConnectTimeout,
             Self::ResponseTimeout => UpstreamOutcome::ResponseTimeout,
             Self::Closed(_) => UpstreamOutcome::ClosedEarly,
-            Self::Malformed(_) | Self::UnaskedUpgrade | Self::NoUpgrade => {
+            Self::Malformed(_) | Self::UnaskedUpgrade | Self::NoUpgrade | Self::TransferCoding => {
                 UpstreamOutcome::ResponseMalformed
             }
             Self::Upload(_) => UpstreamOutcome::Canceled,

@@ -9,6 +9,7 @@ use std::{net::IpAddr, rc::Rc};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
+    header::{HeaderValue, TRANSFER_ENCODING},
 };
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     config::Route,
-    metrics::{RetryReason, UpstreamOutcome},
+    metrics::RetryReason,
     timer::{Ticks, Timer},
     tls::Offer,
 };
@@ -101,9 +102,9 @@ impl Pool {
     ) -> Result<Response<Body>, UpstreamError> {
         let answered = self.ask(request, Offer::Any, terms).await?;
         let Answered { response, link, mut attempt, timer } = answered;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            attempt.came_out(UpstreamOutcome::ResponseMalformed);
-            return Err(UpstreamError::UnaskedUpgrade);
+        if let Some(error) = broken_rule(&response) {
+            attempt.came_out(error.outcome());
+            return Err(error);
         }
         Ok(response.map(|body| Body::new(body, link, attempt, timer)))
     }
@@ -257,6 +258,17 @@ impl Pool {
             shard.retry(reason);
         }
     }
+}
+
+/// What hyper lets through and no client may get: another protocol that nobody asked for, or a
+/// body in a coding that is not undone and whose label ends here (RFC 9112 6.1).
+fn broken_rule(response: &Response<Incoming>) -> Option<UpstreamError> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Some(UpstreamError::UnaskedUpgrade);
+    }
+    let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
+    let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    (!codings.all(chunked)).then_some(UpstreamError::TransferCoding)
 }
 
 /// A copy of a request that may be sent twice: one without a body, whose method says that twice

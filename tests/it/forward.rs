@@ -126,7 +126,8 @@ async fn an_upstream_that_is_down_is_a_502_that_says_so() {
 
 #[tokio::test]
 async fn what_is_no_response_is_a_502() {
-    let cases: [(&[u8], &str); 7] = [
+    let endless = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &[b'a'; 70_000]].concat();
+    let cases: [(&[u8], &str); 10] = [
         (b"", "connection_terminated"),
         (b"HTTP/1.1 200 OK\r\ncontent-le", "connection_terminated"),
         (b"garbage\r\n\r\n", "http_protocol_error"),
@@ -136,6 +137,12 @@ async fn what_is_no_response_is_a_502() {
             "http_protocol_error",
         ),
         (b"HTTP/1.1 200 OK\r\nx: a\r\n folded\r\n\r\n", "http_protocol_error"),
+        (b"HTTP/1.1 200 OK\r\nx: a\0b\r\n\r\n", "http_protocol_error"),
+        (endless.leak(), "http_protocol_error"),
+        (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+            "http_protocol_error",
+        ),
         (
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
             "http_protocol_error",

@@ -82,7 +82,10 @@ async fn a_websocket_over_http1_carries_bytes_both_ways_and_each_end_by_itself()
 
 #[tokio::test]
 async fn a_websocket_over_http2_becomes_one_over_http1() {
-    let proxy = Proxy::start(upstream().await);
+    // Shorter than the silence below, which is nobody's stall.
+    let proxy = Proxy::with(upstream().await, |config| {
+        config.limits.write_timeout = std::time::Duration::from_millis(200);
+    });
     let stream = TlsClient::http2().connect(proxy.https).await.unwrap();
     let handshake =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
@@ -100,6 +103,8 @@ async fn a_websocket_over_http2_becomes_one_over_http1() {
         assert!(!response.headers().contains_key(gone), "{gone}");
     }
     let mut stream = TokioIo::new(hyper::upgrade::on(&mut response).await.unwrap());
+    let began = tokio::time::Instant::now();
+    eventually(|| async { (began.elapsed().as_millis() > 900).then_some(()) }).await;
     stream.write_all(b"over http2").await.unwrap();
     stream.shutdown().await.unwrap();
     let mut answer = Vec::new();
