@@ -1,7 +1,8 @@
-//! One worker's own cheap random numbers, for choices that only have to be fair.
+//! One worker's own cheap random numbers, for choices that only have to be fair, and the mixing
+//! behind them.
 //!
-//! Used where requests are shared out by weight. They can be guessed: nothing secret may be made
-//! of them.
+//! Used where requests are shared out by weight, for names of requests and for consistent hashes.
+//! They can be guessed: nothing secret may be made of them.
 
 use std::{
     cell::Cell,
@@ -19,16 +20,27 @@ impl Default for Chance {
 }
 
 impl Chance {
+    /// With a start that is known, for tests.
+    #[cfg(test)]
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(Cell::new(seed))
+    }
+
     /// A number below `limit`; 0 where that is 0.
     pub(crate) fn below(&self, limit: u32) -> u32 {
         let state = self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         self.0.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let high = (mixed ^ (mixed >> 31)) >> 32;
+        let high = mix(state) >> 32;
         // The high half of a product of two 32-bit numbers is below both.
         u32::try_from((high * u64::from(limit)) >> 32).unwrap_or(0)
     }
+}
+
+/// The finalizer of SplitMix64: a bijection that spreads every bit.
+pub(crate) fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
 }
 
 #[cfg(test)]

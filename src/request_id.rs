@@ -7,6 +7,8 @@ use std::cell::Cell;
 
 use hyper::header::HeaderValue;
 
+use crate::chance::mix;
+
 /// One worker's source of ids.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
@@ -62,13 +64,6 @@ impl RequestIds {
 /// Of a number below 16.
 fn digit(nibble: u8) -> u8 {
     nibble.wrapping_add(if nibble < 10 { b'0' } else { b'a' - 10 })
-}
-
-/// The finalizer of SplitMix64: a bijection that spreads every bit.
-fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 #[cfg(test)]

@@ -4,11 +4,9 @@
 //! it may get compared with the others, 0 that it is out. Nothing here allocates, locks or knows
 //! what a server is.
 
-use std::{
-    cell::Cell,
-    cmp::Ordering,
-    hash::{BuildHasher, Hasher, RandomState},
-};
+use std::{cell::Cell, cmp::Ordering};
+
+use crate::chance::Chance;
 
 /// A group that is chosen from.
 #[derive(Debug)]
@@ -72,7 +70,7 @@ impl<T> Members<T> {
         &self,
         share: impl Fn(&T) -> u32,
         in_flight: impl Fn(&T) -> u32,
-        random: &Random,
+        chance: &Chance,
     ) -> Option<&T> {
         let (one, other) = match &*self.list {
             [] => return None,
@@ -80,8 +78,8 @@ impl<T> Members<T> {
             [one, other] => (&one.server, &other.server),
             _ => {
                 let shares = |at: usize| self.at(at).map_or(0, &share);
-                let first = self.draw(&shares, None, random)?;
-                let Some(second) = self.draw(&shares, Some(first), random) else {
+                let first = self.draw(&shares, None, chance)?;
+                let Some(second) = self.draw(&shares, Some(first), chance) else {
                     return self.at(first);
                 };
                 (self.at(first)?, self.at(second)?)
@@ -97,18 +95,18 @@ impl<T> Members<T> {
         }
     }
 
-    /// One at random, by shares; not `other`.
+    /// One at chance, by shares; not `other`.
     fn draw(
         &self,
         share: &impl Fn(usize) -> u32,
         other: Option<usize>,
-        random: &Random,
+        chance: &Chance,
     ) -> Option<usize> {
         let count = u32::try_from(self.len()).unwrap_or(u32::MAX);
-        let place = || usize::try_from(random.below(count)).unwrap_or(0);
+        let place = || usize::try_from(chance.below(count)).unwrap_or(0);
         for _ in 0..DRAWS {
             let at = place();
-            if Some(at) != other && random.below(self.heaviest) < share(at) {
+            if Some(at) != other && chance.below(self.heaviest) < share(at) {
                 return Some(at);
             }
         }
@@ -146,42 +144,11 @@ fn lighter(one: (u32, u32), other: (u32, u32)) -> Lighter {
     }
 }
 
-/// Random numbers of one worker (xorshift64*); good for spreading, and for nothing secret.
-#[derive(Debug)]
-pub(super) struct Random(Cell<u64>);
-
-impl Default for Random {
-    fn default() -> Self {
-        Self::seeded(RandomState::new().build_hasher().finish())
-    }
-}
-
-impl Random {
-    fn seeded(seed: u64) -> Self {
-        Self(Cell::new(seed | 1))
-    }
-
-    fn next(&self) -> u64 {
-        let mut state = self.0.get();
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        self.0.set(state);
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// A number below `bound`; 0 if that is 0.
-    pub(super) fn below(&self, bound: u32) -> u32 {
-        let scaled = (self.next() >> 32) * u64::from(bound);
-        u32::try_from(scaled >> 32).unwrap_or(0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
 
-    use super::{Members, Random};
+    use super::{Chance, Members};
 
     #[derive(Debug, Default)]
     struct Server {
@@ -200,10 +167,10 @@ mod tests {
     }
 
     /// Requests that come one after the other, or with some always under way.
-    fn least(group: &Members<Server>, requests: usize, kept: usize, random: &Random) {
+    fn least(group: &Members<Server>, requests: usize, kept: usize, chance: &Chance) {
         let mut under_way = std::collections::VecDeque::new();
         for _ in 0..requests {
-            let chosen = group.least_loaded(|s| s.share.get(), |s| s.in_flight.get(), random);
+            let chosen = group.least_loaded(|s| s.share.get(), |s| s.in_flight.get(), chance);
             let chosen = chosen.expect("none");
             chosen.got.set(chosen.got.get() + 1);
             chosen.in_flight.set(chosen.in_flight.get() + 1);
@@ -231,27 +198,27 @@ mod tests {
 
     #[test]
     fn of_two_the_less_loaded_and_equals_in_turn() {
-        let random = Random::seeded(7);
+        let chance = Chance::seeded(7);
         let group = group(&[1, 1]);
-        least(&group, 100, 0, &random);
+        least(&group, 100, 0, &chance);
         assert_eq!(got(&group), [50, 50]);
         group.at(0).unwrap().in_flight.set(1);
-        least(&group, 10, 0, &random);
+        least(&group, 10, 0, &chance);
         assert_eq!(got(&group), [50, 60]);
     }
 
     #[test]
     fn weights_hold_for_requests_that_come_alone_and_for_many() {
-        let random = Random::seeded(7);
+        let chance = Chance::seeded(7);
         for kept in [0, 40] {
             let group = group(&[300, 100]);
-            least(&group, 4000, kept, &random);
+            least(&group, 4000, kept, &chance);
             let first = got(&group)[0];
             assert!((2900..=3100).contains(&first), "{kept}: {:?}", got(&group));
         }
         for kept in [0, 60] {
             let group = group(&[300, 100, 100, 100]);
-            least(&group, 6000, kept, &random);
+            least(&group, 6000, kept, &chance);
             let first = got(&group)[0];
             assert!((2700..=3300).contains(&first), "{kept}: {:?}", got(&group));
         }
@@ -259,25 +226,25 @@ mod tests {
 
     #[test]
     fn two_choices_keep_loads_close() {
-        let random = Random::seeded(7);
+        let chance = Chance::seeded(7);
         let group = group(&[100; 10]);
-        least(&group, 10_000, 100, &random);
+        least(&group, 10_000, 100, &chance);
         let most = group.iter().map(|server| server.in_flight.get()).max().unwrap();
         assert!(most <= 14, "{most} of 100 at one of ten");
     }
 
     #[test]
     fn those_that_are_out_get_nothing_and_none_is_none() {
-        let random = Random::seeded(7);
+        let chance = Chance::seeded(7);
         for shares in [&[0, 9][..], &[9, 0], &[0, 9, 0], &[0, 0, 9, 0, 0, 0, 0, 0]] {
             let group = group(shares);
-            least(&group, 50, 3, &random);
+            least(&group, 50, 3, &chance);
             let expected: Vec<u32> = shares.iter().map(|s| if *s > 0 { 50 } else { 0 }).collect();
             assert_eq!(got(&group), expected);
         }
         for shares in [&[][..], &[0], &[0, 0], &[0, 0, 0]] {
             let group = group(shares);
-            let chosen = group.least_loaded(|s| s.share.get(), |s| s.in_flight.get(), &random);
+            let chosen = group.least_loaded(|s| s.share.get(), |s| s.in_flight.get(), &chance);
             assert!(chosen.is_none() && group.in_turn(|server| server.share.get()).is_none());
         }
     }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use hyper::HeaderMap;
 
-use crate::config::HashKey;
+use crate::{chance::mix, config::HashKey};
 
 /// Who gets which keys, as indexes of the members it was built from.
 #[derive(Debug)]
@@ -127,13 +127,6 @@ pub(super) fn key(of: &HashKey, headers: &HeaderMap, client: IpAddr) -> u64 {
 fn bytes(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
-}
-
-/// The finalizer of SplitMix64: a bijection that spreads every bit.
-fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 #[cfg(test)]

@@ -10,8 +10,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Endpoint, Fleet, balance::Random, probe};
-use crate::{config::Health, metrics::CheckOutcome};
+use super::{Endpoint, Fleet, probe};
+use crate::{
+    chance::Chance,
+    {config::Health, metrics::CheckOutcome},
+};
 
 /// The checks of one upstream, a task each server.
 #[derive(Debug, Default)]
@@ -45,7 +48,7 @@ impl Checks {
 }
 
 async fn checks(fleet: Arc<Fleet>, endpoint: Arc<Endpoint>, health: Health) {
-    let random = Random::default();
+    let chance = Chance::default();
     loop {
         let started = Instant::now();
         let asked = timeout(health.timeout, probe::ask(&fleet, &endpoint, &health));
@@ -60,25 +63,26 @@ async fn checks(fleet: Arc<Fleet>, endpoint: Arc<Endpoint>, health: Health) {
         if record.next(now, &fleet.config).is_some() {
             fleet.call();
         }
-        sleep_until(started + jittered(health.interval, &random)).await;
+        sleep_until(started + jittered(health.interval, &chance)).await;
     }
 }
 
 /// A tenth more or less, so that replicas do not ask all at once.
-fn jittered(interval: Duration, random: &Random) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * f64::from(random.below(1000)) / 1000.0)
+fn jittered(interval: Duration, chance: &Chance) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * f64::from(chance.below(1000)) / 1000.0)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Random, jittered};
+    use super::jittered;
+    use crate::chance::Chance;
 
     #[test]
     fn intervals_differ_by_a_tenth_at_the_most() {
-        let random = Random::default();
-        let all: Vec<_> = (0..1000).map(|_| jittered(Duration::from_secs(10), &random)).collect();
+        let chance = Chance::default();
+        let all: Vec<_> = (0..1000).map(|_| jittered(Duration::from_secs(10), &chance)).collect();
         let (least, most) = (all.iter().min().unwrap(), all.iter().max().unwrap());
         assert!(*least >= Duration::from_secs(9) && *most <= Duration::from_secs(11));
         assert!(*most - *least > Duration::from_secs(1), "{least:?} to {most:?}");

@@ -15,7 +15,7 @@ use hyper::Request;
 use super::{
     Addresses, Fleet,
     admission::Admission,
-    balance::{Members, Random},
+    balance::Members,
     budget::Budget,
     connect,
     endpoint::WHOLE,
@@ -23,6 +23,7 @@ use super::{
     server::{Limits, ServerPool},
 };
 use crate::{
+    chance::Chance,
     config::{self, Balance},
     timer::{Ticks, Timers},
 };
@@ -50,7 +51,7 @@ pub(crate) struct Pool {
     limits: Limits,
     generation: Cell<u64>,
     servers: RefCell<Rc<Servers>>,
-    random: Random,
+    chance: Chance,
 }
 
 /// The servers at one time, as they are chosen from.
@@ -102,7 +103,7 @@ impl Pool {
                 members: Members::new(std::iter::empty(), 0),
                 addresses: Arc::default(),
             })),
-            random: Random::default(),
+            chance: Chance::default(),
         }
     }
 
@@ -162,7 +163,7 @@ impl Pool {
                 table.find(key, eligible).and_then(|at| members.at(at))
             }
             (Balance::LeastRequests | Balance::Hash(_), _) => {
-                members.least_loaded(share, |server| server.in_flight(), &self.random)
+                members.least_loaded(share, |server| server.in_flight(), &self.chance)
             }
         };
         chosen.map(Rc::clone)
