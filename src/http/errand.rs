@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use hyper::{
     Request,
-    body::Incoming,
+    body::{Body, Incoming},
     header::{EXPECT, HeaderValue},
     http::request,
 };
@@ -70,19 +70,25 @@ impl Errand {
         if pool.wants_to_know_whom() {
             parts.extensions.insert(hop.on_behalf_of());
         }
+        // A call of gRPC always has a body.
+        let is_grpc = !body.is_end_stream() && headers::is_grpc(&parts.headers);
         let body = match asked {
             Some(asked) => {
                 asked.put(&mut parts);
                 RequestBody::empty()
             }
-            None => held::body(hop.client, view, bounds, body, headers::is_grpc(&parts.headers))?,
+            None => held::body(hop.client, view, bounds, body, is_grpc)?,
         };
         let mut request = Request::from_parts(parts, body);
         if expects {
             request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
             request = RequestBody::expected(request);
         }
-        let waits = view.waits.get(index).copied().unwrap_or_default();
+        let mut waits = view.waits.get(index).copied().unwrap_or_default();
+        if is_grpc {
+            // A stream in which nobody has anything to say is a tunnel.
+            waits.response_body = waits.response_body.or(Some(view.timeouts.tunnel));
+        }
         let terms = Terms { client: hop.asker.address.ip, waits };
         let (pool, limit) = (Rc::clone(pool), bounds.request);
         Ok(Self { pool, request, terms, limit, rules, wish })

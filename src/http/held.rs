@@ -55,7 +55,7 @@ pub(super) fn body(
     let shard = &client.shard;
     let terms = BodyTerms {
         timer: shard.timers.timer(),
-        stall: view.timeouts.body,
+        stall: if streams { view.timeouts.tunnel } else { view.timeouts.body },
         most: bounds.body_size,
         rate: if streams { None } else { bounds.body_rate },
         counters: std::sync::Arc::clone(&shard.counters),

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -297,4 +298,30 @@ async fn health_checks_speak_for_nobody_where_a_proxy_header_is_wanted() {
     let checks = "tlsfloor_upstream_health_checks_total{upstream=\"api\",outcome=\"success\"}";
     eventually(|| async { (proxy.metric(checks).await >= 2.0).then_some(()) }).await;
     assert_eq!(TlsClient::http1().get(proxy.https, "/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_grpc_stream_may_be_silent_both_ways() {
+    // Answers at once, and says its last word when the client has.
+    let upstream = Upstream::speaking(Speaks::H2c, grpc).await;
+    let proxy = Proxy::from_text(
+        &base_with(&format!("servers = [\"h2c://{}\"]", upstream.address)),
+        |config| {
+            config.limits.body_timeout = Duration::from_millis(100);
+            config.limits.response_body_timeout = Duration::from_millis(100);
+        },
+    );
+    let (send, frames) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, std::io::Error>>(1);
+    let frames = tokio_stream::wrappers::ReceiverStream::new(frames);
+    let body = BodyExt::map_err(StreamBody::new(frames), Into::into).boxed();
+    let request = Request::post("/pkg.Service/Call").header("content-type", "application/grpc");
+    let request = request.body(body).unwrap();
+    let https = proxy.https;
+    let call = tokio::spawn(async move { TlsClient::http2().send(https, request).await });
+    let began = tokio::time::Instant::now();
+    eventually(|| async { (began.elapsed().as_millis() > 700).then_some(()) }).await;
+    send.send(Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\0")))).await.unwrap();
+    drop(send);
+    let answer = call.await.unwrap();
+    assert_eq!(answer.trailers.expect("no trailers")["grpc-status"], "0");
 }
