@@ -6,10 +6,9 @@
 use std::rc::Rc;
 
 use hyper::{
-    Request,
+    HeaderMap, Request,
     body::{Body, Incoming},
     header::{EXPECT, HeaderValue},
-    http::request,
 };
 
 use super::{
@@ -61,12 +60,15 @@ impl Errand {
         };
         let expects = headers::expects_continue(&request);
         let (mut parts, body) = request.into_parts();
+        let mut asked_for = None;
         if let Some(prefix) = &route.rewrite_prefix {
             let rewritten = path::rewrite(&parts.uri, route.path.as_str().len(), prefix);
-            parts.uri = rewritten.ok_or(RequestError::PathClimbs)?;
+            let rewritten = rewritten.ok_or(RequestError::PathClimbs)?;
+            asked_for = Some(std::mem::replace(&mut parts.uri, rewritten));
         }
         headers::to_upstream(&mut parts, hop)?;
-        let rules = rule(route, hop, &mut parts);
+        let path = asked_for.as_ref().unwrap_or(&parts.uri).path();
+        let rules = rule(route, hop, path, &mut parts.headers);
         if pool.wants_to_know_whom() {
             parts.extensions.insert(hop.on_behalf_of());
         }
@@ -95,9 +97,9 @@ impl Errand {
     }
 }
 
-/// Carries out the route's rules for the request, and gives those for its response.
-fn rule(route: &Route, hop: &Hop<'_>, parts: &mut request::Parts) -> Vec<Change> {
-    let path = parts.uri.path();
+/// Carries out the route's rules for the request that came for `path`, and gives those for its
+/// response.
+fn rule(route: &Route, hop: &Hop<'_>, path: &str, headers: &mut HeaderMap) -> Vec<Change> {
     let for_response = if route.response_headers.is_empty() {
         Vec::new()
     } else {
@@ -105,7 +107,7 @@ fn rule(route: &Route, hop: &Hop<'_>, parts: &mut request::Parts) -> Vec<Change>
     };
     if !route.request_headers.is_empty() {
         for change in rules::changes(&route.request_headers, hop, path) {
-            change.apply(&mut parts.headers);
+            change.apply(headers);
         }
     }
     for_response

@@ -32,6 +32,9 @@ use crate::{
 /// For a transfer coding that we could only mislabel.
 pub(super) fn to_upstream(parts: &mut request::Parts, hop: &Hop<'_>) -> Result<(), RequestError> {
     let headers = &mut parts.headers;
+    if headers.len() != headers.keys_len() {
+        join_lengths(headers);
+    }
     let found = Found::in_request(headers, hop.client.is_trusted);
     if found.transfer_encoding {
         check_transfer_coding(headers)?;
@@ -57,6 +60,14 @@ pub(super) fn to_upstream(parts: &mut request::Parts, hop: &Hop<'_>) -> Result<(
     }
     parts.version = Version::HTTP_11;
     Ok(())
+}
+
+/// One length where the same was said several times (RFC 9110 8.6). Lengths that differ were
+/// refused when the head was read, over HTTP/1.1 and HTTP/2 alike.
+fn join_lengths(headers: &mut HeaderMap) {
+    if let Some(length) = headers.get(CONTENT_LENGTH).cloned() {
+        headers.insert(CONTENT_LENGTH, length);
+    }
 }
 
 /// Whether the client waits to be asked for its body (RFC 9110 10.1.1).

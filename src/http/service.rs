@@ -6,7 +6,7 @@
 use std::{convert::Infallible, pin::Pin, rc::Rc};
 
 use hyper::{
-    Method, Request, Response, Version,
+    Method, Request, Response, StatusCode, Version,
     body::Incoming,
     header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER},
     service::Service,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     shard::View,
-    upstream::{self, Switched, UpstreamError},
+    upstream::{self, Switched},
 };
 
 /// What hyper calls for each request of a connection.
@@ -74,7 +74,8 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
             }
             // Boxed: most requests reserve no room for this.
             Ok(Next::Upgrade(errand, asked)) => {
-                match Box::pin(upgrade(&client, &view, errand, &asked)).await {
+                deadline = Deadline::after(&client, errand.limit);
+                match Box::pin(upgrade(&client, &view, errand, &asked, &deadline)).await {
                     Ok(Upgraded::Tunnel(response, tunnel)) => {
                         exchange.answered(response.status());
                         begin(&client, asked, Tunnel::new(tunnel, exchange));
@@ -189,19 +190,22 @@ enum Upgraded {
 async fn upgrade(
     client: &Client,
     view: &View,
-    Errand { pool, request, terms, rules, .. }: Errand,
+    Errand { pool, request, terms, rules, wish, .. }: Errand,
     asked: &Asked,
+    deadline: &Deadline,
 ) -> Result<Upgraded, RequestError> {
-    match pool.upgrade(request, terms).await? {
+    match deadline.bound(pool.upgrade(request, terms)).await? {
         Switched::Agreed(mut response, tunnel) => {
-            let agreed = asked.answer(&mut response);
-            agreed.ok_or(RequestError::from(UpstreamError::UnaskedUpgrade))?;
+            if asked.answer(&mut response).is_none() {
+                return Err(tunnel.mistaken().into());
+            }
             rules.into_iter().for_each(|change| change.apply(response.headers_mut()));
             Ok(Upgraded::Tunnel(response, tunnel))
         }
         Switched::Declined(mut response) => {
             headers::to_client(&mut response, client, &view.snapshot, rules);
-            Ok(Upgraded::Declined(response.map(Content::Upstream)))
+            let response = coding::apply(&view.snapshot.config.compression, wish, response);
+            Ok(Upgraded::Declined(response))
         }
     }
 }
@@ -254,7 +258,11 @@ fn ours(
     tone: &Tone,
     id: &HeaderValue,
 ) -> Response<Content> {
+    let status = response.status();
+    // RFC 9110 8.6
+    let may_have_length = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if tone.head
+        && may_have_length
         && let Content::Own(body) = std::mem::replace(response.body_mut(), Content::none())
     {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));

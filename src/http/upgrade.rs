@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Client, access::Exchange, headers};
 use crate::{
+    metrics::Limit,
     tunnel::{self, Passed, TunnelError},
     upstream,
 };
@@ -150,8 +151,10 @@ impl Tunnel {
         let server = (&mut upstream.stream, std::mem::take(&mut upstream.ahead));
         let result = tunnel::run((stream, ahead), server, (&timer, idle), &mut passed).await;
         exchange.tunnelled(passed.back);
-        if result.is_ok() {
-            upstream.ended();
+        match &result {
+            Ok(()) => upstream.ended(),
+            Err(TunnelError::Idle) => client.shard.counters.limit(Limit::TunnelTimeout),
+            Err(TunnelError::Broken(_)) => {}
         }
         result
     }

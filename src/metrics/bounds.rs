@@ -18,6 +18,8 @@ labels! {
         WriteTimeout = "write_timeout",
         /// No next request in time.
         IdleTimeout = "idle_timeout",
+        /// Nothing moved through a tunnel for too long.
+        TunnelTimeout = "tunnel_timeout",
         /// The response had not ended in time.
         RequestTimeout = "request_timeout",
         /// A head of too many bytes.

@@ -98,6 +98,14 @@ labels! {
         TlsFailed = "tls_failed",
         /// Given back unprocessed.
         Refused = "refused",
+        /// The kept connection had ended; the request was sent on another.
+        Stale = "stale",
+        /// A response by whose code the request was sent once more.
+        Retried = "retried",
+        /// Asked to switch protocols over HTTP/2, where nobody can.
+        NoUpgrade = "no_upgrade",
+        /// We have no descriptor or port left to connect with.
+        NoSocket = "no_socket",
         /// Nothing listens there.
         ConnectRefused = "connect_refused",
         /// No way there.

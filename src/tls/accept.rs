@@ -6,7 +6,7 @@
 use std::io;
 
 use rustls::{
-    CommonState, Error as TlsError, HandshakeKind, ProtocolVersion,
+    AlertDescription, CommonState, Error as TlsError, HandshakeKind, ProtocolVersion,
     server::{Accepted as Hello, Acceptor, ServerConnection},
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -53,6 +53,12 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// Whether the other side speaks none of the protocols that were offered (RFC 7301 3.2).
+    #[must_use]
+    pub fn lacks_protocol(&self) -> bool {
+        matches!(self, Self::Tls(TlsError::AlertReceived(AlertDescription::NoApplicationProtocol)))
+    }
+
     /// What it is counted as.
     #[must_use]
     pub fn failure(&self) -> HandshakeFailure {

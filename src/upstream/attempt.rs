@@ -49,9 +49,12 @@ impl Attempt {
         self.code = Some(code);
         if is_failure(code) {
             self.failed();
-        } else {
-            self.server.endpoint.worked();
         }
+    }
+
+    /// Whether the server did its part: all of a response, or as much as was wanted of it.
+    fn worked(&self) -> bool {
+        self.code.is_some_and(|code| !is_failure(code)) && !blames_server(self.outcome)
     }
 
     /// Counts against the server; enough of it in a row, and the server rests.
@@ -100,13 +103,20 @@ fn blames_server(outcome: UpstreamOutcome) -> bool {
         | UpstreamOutcome::Canceled
         | UpstreamOutcome::NoServer
         | UpstreamOutcome::Overloaded
-        | UpstreamOutcome::Refused => false,
+        | UpstreamOutcome::Refused
+        | UpstreamOutcome::Stale
+        | UpstreamOutcome::Retried
+        | UpstreamOutcome::NoUpgrade
+        | UpstreamOutcome::NoSocket => false,
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
         self.server.end();
+        if self.worked() {
+            self.server.endpoint.worked();
+        }
         if let Some(shard) = self.pool.fleet.metrics.shard(self.pool.worker) {
             shard.observe(self.outcome, self.started.elapsed());
         }

@@ -6,13 +6,13 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
-use super::{UpstreamError, attempt::Attempt, link::Link};
+use super::{UpstreamError, attempt::Attempt, link::Link, request_body::Watched};
 use crate::timer::Timer;
 
 /// The body of an upstream's response.
@@ -29,11 +29,19 @@ struct UnderWay {
     attempt: Attempt,
     timer: Timer,
     waiting: bool,
+    /// The request's body, which may still be coming.
+    upload: Watched,
 }
 
 impl Body {
-    pub(super) fn new(inner: Incoming, link: Link, attempt: Attempt, timer: Timer) -> Self {
-        let under_way = Some(UnderWay { link, attempt, timer, waiting: false });
+    pub(super) fn new(
+        inner: Incoming,
+        link: Link,
+        attempt: Attempt,
+        timer: Timer,
+        upload: Watched,
+    ) -> Self {
+        let under_way = Some(UnderWay { link, attempt, timer, waiting: false, upload });
         let mut body = Self { inner, under_way };
         if body.inner.is_end_stream() {
             body.complete();
@@ -47,9 +55,13 @@ impl Body {
         }
     }
 
-    fn fail(&mut self, error: UpstreamError) -> UpstreamError {
-        if let Some(mut under_way) = self.under_way.take() {
-            under_way.attempt.came_out(error.outcome());
+    /// An upload that ended early ends the response with it, which is not the server's fault.
+    fn fail(&mut self, mut error: UpstreamError) -> UpstreamError {
+        if let Some(UnderWay { mut attempt, upload, .. }) = self.under_way.take() {
+            if let Some(failure) = upload.failure() {
+                error = UpstreamError::Upload(failure);
+            }
+            attempt.came_out(error.outcome());
         }
         error
     }
@@ -76,12 +88,17 @@ impl Body {
 }
 
 impl UnderWay {
-    /// Ready when the next piece has been too long in coming.
+    /// Ready when the next piece has been too long in coming, and not for want of the client's.
     fn poll_wait(&mut self, cx: &Context<'_>) -> Poll<()> {
         if !std::mem::replace(&mut self.waiting, true) {
             self.timer.set(self.attempt.response_body_limit());
         }
-        self.timer.poll(cx)
+        ready!(self.timer.poll(cx));
+        if self.upload.excuses_server() {
+            self.timer.set(self.attempt.response_body_limit());
+            return self.timer.poll(cx);
+        }
+        Poll::Ready(())
     }
 }
 

@@ -70,6 +70,7 @@ impl UpstreamError {
             }
             Self::Upload(failure) => failure.status(),
             Self::NoServer | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect(cause) if is_ours(cause) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect(_)
             | Self::Tls(_)
             | Self::Refused(_)
@@ -93,6 +94,7 @@ impl UpstreamError {
             Self::Connect(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
                 "connection_refused"
             }
+            Self::Connect(cause) if is_ours(cause) => "proxy_internal_error",
             Self::Connect(_) => "destination_ip_unroutable",
             Self::ConnectTimeout => "connection_timeout",
             Self::ResponseTimeout | Self::BodyTimeout => "http_response_timeout",
@@ -116,11 +118,13 @@ impl UpstreamError {
             Self::Connect(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
                 UpstreamOutcome::ConnectRefused
             }
+            Self::Connect(cause) if is_ours(cause) => UpstreamOutcome::NoSocket,
             Self::Connect(_) => UpstreamOutcome::ConnectFailed,
             Self::ConnectTimeout => UpstreamOutcome::ConnectTimeout,
             Self::ResponseTimeout => UpstreamOutcome::ResponseTimeout,
             Self::Closed(_) => UpstreamOutcome::ClosedEarly,
-            Self::Malformed(_) | Self::UnaskedUpgrade | Self::NoUpgrade | Self::TransferCoding => {
+            Self::NoUpgrade => UpstreamOutcome::NoUpgrade,
+            Self::Malformed(_) | Self::UnaskedUpgrade | Self::TransferCoding => {
                 UpstreamOutcome::ResponseMalformed
             }
             Self::Upload(_) => UpstreamOutcome::Canceled,
@@ -145,6 +149,16 @@ impl UpstreamError {
     pub(crate) fn retry_after(&self) -> Option<u32> {
         matches!(self, Self::NoServer | Self::Overloaded).then_some(1)
     }
+}
+
+/// Whether it is we who have no descriptor or port left, which says nothing of the server.
+fn is_ours(cause: &io::Error) -> bool {
+    /// Linux's.
+    const ENFILE: i32 = 23;
+    /// Linux's.
+    const EMFILE: i32 = 24;
+    cause.kind() == io::ErrorKind::AddrNotAvailable
+        || matches!(cause.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// Whether an HTTP/2 server says that it did nothing with the request: REFUSED_STREAM, or a

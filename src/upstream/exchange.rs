@@ -6,7 +6,6 @@
 
 use std::{
     pin::{Pin, pin},
-    rc::Rc,
     task::{Context, Poll, Waker},
 };
 
@@ -21,7 +20,7 @@ use hyper::{
 use super::{
     RequestBody, UpstreamError,
     link::{Http1, Http2},
-    request_body::Upload,
+    request_body::Watched,
 };
 use crate::timer::{Ticks, Timer};
 
@@ -101,25 +100,22 @@ fn to_http2(request: &mut Request<RequestBody>, scheme: Scheme) {
 
 /// The wait for a response head.
 pub(super) struct Wait<'a> {
-    upload: Option<Rc<Upload>>,
-    seen: u64,
+    upload: Watched,
     timer: &'a Timer,
     limit: Ticks,
 }
 
 impl<'a> Wait<'a> {
     /// For at most `limit` while nothing moves.
-    pub(super) fn new(timer: &'a Timer, limit: Ticks, request: &Request<RequestBody>) -> Self {
+    pub(super) fn new(timer: &'a Timer, limit: Ticks, upload: Watched) -> Self {
         timer.set(limit);
-        Self { upload: request.body().upload(), seen: 0, timer, limit }
+        Self { upload, timer, limit }
     }
 
-    /// Ready when it has been too long since anything moved.
+    /// Ready when the server has been given too long.
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Failed> {
         std::task::ready!(self.timer.poll(cx));
-        let bytes = self.upload.as_ref().map_or(0, |upload| upload.bytes());
-        if bytes > self.seen {
-            self.seen = bytes;
+        if self.upload.excuses_server() {
             self.timer.set(self.limit);
             return self.timer.poll(cx).map(|()| Self::timeout());
         }
@@ -132,8 +128,7 @@ impl<'a> Wait<'a> {
 
     fn failed(&self, mut error: TrySendError<Request<RequestBody>>) -> Failed {
         let again = error.take_message().map(Box::new);
-        let failure = self.upload.as_ref().and_then(|upload| upload.failure());
-        let error = match failure {
+        let error = match self.upload.failure() {
             Some(failure) => UpstreamError::Upload(failure),
             None => UpstreamError::before_response(error.into_error()),
         };

@@ -36,7 +36,6 @@ struct Stream {
     upload: Rc<Upload>,
     terms: Terms,
     pace: Option<Pace>,
-    waiting: bool,
     gate: Option<Gate>,
 }
 
@@ -57,20 +56,43 @@ pub(crate) struct Terms {
 
 /// How far an upload is; shared with whoever waits for the response.
 #[derive(Debug, Default)]
-pub(super) struct Upload {
+struct Upload {
     bytes: Cell<u64>,
+    awaited: Cell<bool>,
     failure: Cell<Option<UploadFailure>>,
 }
 
 impl Upload {
-    /// Bytes that have passed.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes.get()
+    /// Bytes that have passed, and whether the next piece has been asked for and has not come.
+    fn state(&self) -> (u64, bool) {
+        (self.bytes.get(), self.awaited.get())
+    }
+}
+
+/// An upload as whoever waits for the server sees it; of most requests there is none.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    upload: Option<Rc<Upload>>,
+    seen: (u64, bool),
+}
+
+impl Watched {
+    /// Whether there is nothing to watch.
+    pub(super) fn is_none(&self) -> bool {
+        self.upload.is_none()
+    }
+
+    /// Whether the server had no time of its own since this was last asked: the upload moved, or
+    /// it is the client that is waited for, which has a limit of its own.
+    pub(super) fn excuses_server(&mut self) -> bool {
+        let state = self.upload.as_ref().map_or((0, false), |upload| upload.state());
+        let moved = std::mem::replace(&mut self.seen, state) != state;
+        moved || state.1
     }
 
     /// Why it ended, if it did so early.
     pub(super) fn failure(&self) -> Option<UploadFailure> {
-        self.failure.get()
+        self.upload.as_ref().and_then(|upload| upload.failure.get())
     }
 }
 
@@ -125,7 +147,7 @@ impl RequestBody {
     pub(crate) fn stream(inner: Incoming, terms: Terms) -> Self {
         let pace = terms.rate.map(Pace::new);
         let upload = Rc::default();
-        let stream = Stream { inner, upload, terms, pace, waiting: false, gate: None };
+        let stream = Stream { inner, upload, terms, pace, gate: None };
         // Boxed: a request is moved often, and most have no body.
         Self(Some(Box::new(stream)))
     }
@@ -147,8 +169,9 @@ impl RequestBody {
         }
     }
 
-    pub(super) fn upload(&self) -> Option<Rc<Upload>> {
-        self.0.as_ref().map(|stream| Rc::clone(&stream.upload))
+    pub(super) fn watched(&self) -> Watched {
+        let upload = self.0.as_ref().map(|stream| Rc::clone(&stream.upload));
+        Watched { upload, seen: (0, false) }
     }
 }
 
@@ -185,7 +208,7 @@ impl Stream {
             self.gate = None;
         }
         let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) else {
-            if !std::mem::replace(&mut self.waiting, true) {
+            if !self.upload.awaited.replace(true) {
                 self.terms.timer.set(self.terms.stall);
                 if let Some(pace) = &mut self.pace {
                     pace.waits(self.terms.timer.now());
@@ -194,7 +217,7 @@ impl Stream {
             ready!(self.terms.timer.poll(cx));
             return Poll::Ready(Some(Err(self.fail(UploadFailure::Stalled))));
         };
-        self.waiting = false;
+        self.upload.awaited.set(false);
         Poll::Ready(match next {
             Some(Ok(frame)) => Some(self.pass(frame)),
             Some(Err(error)) => {

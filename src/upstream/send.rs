@@ -17,11 +17,12 @@ use super::{
     attempt::Attempt,
     exchange::{Failed, Wait, over_http1, over_http2},
     link::Link,
+    request_body::Watched,
     server::{ServerPool, Taken},
 };
 use crate::{
     config::Route,
-    metrics::RetryReason,
+    metrics::{RetryReason, UpstreamOutcome},
     timer::{Ticks, Timer},
     tls::Offer,
 };
@@ -32,6 +33,23 @@ pub(super) struct Answered {
     pub link: Link,
     pub attempt: Attempt,
     pub timer: Timer,
+    /// The request's body, which may still be coming.
+    pub upload: Watched,
+}
+
+impl Answered {
+    /// The response, with a body that reads on.
+    ///
+    /// # Errors
+    /// Where it is none that a client may get.
+    pub(super) fn pass(mut self) -> Result<Response<Body>, UpstreamError> {
+        if let Some(error) = broken_rule(&self.response) {
+            self.attempt.came_out(error.outcome());
+            return Err(error);
+        }
+        let Self { response, link, attempt, timer, upload } = self;
+        Ok(response.map(|body| Body::new(body, link, attempt, timer, upload)))
+    }
 }
 
 /// What a request brings along beside itself.
@@ -100,13 +118,7 @@ impl Pool {
         request: Request<RequestBody>,
         terms: Terms,
     ) -> Result<Response<Body>, UpstreamError> {
-        let answered = self.ask(request, Offer::Any, terms).await?;
-        let Answered { response, link, mut attempt, timer } = answered;
-        if let Some(error) = broken_rule(&response) {
-            attempt.came_out(error.outcome());
-            return Err(error);
-        }
-        Ok(response.map(|body| Body::new(body, link, attempt, timer)))
+        self.ask(request, Offer::Any, terms).await?.pass()
     }
 
     /// The same, to whoever takes a response's parts.
@@ -143,7 +155,8 @@ impl Pool {
             };
             let copy = self.copy(&request, may_be_stale, &course);
             let limit = terms.waits.response.unwrap_or(self.timeouts.response);
-            let wait = Wait::new(&timer, limit, &request);
+            let upload = request.body().watched();
+            let wait = Wait::new(&timer, limit, upload.clone());
             let result = match &mut link {
                 Link::Http1(link) => over_http1(link, request, wait).await,
                 Link::Http2(link) => Box::pin(over_http2(link, request, wait)).await,
@@ -153,7 +166,7 @@ impl Pool {
                     Some(again) => request = again,
                     None => {
                         attempt.hold(place);
-                        return Ok(Answered { response, link, attempt, timer });
+                        return Ok(Answered { response, link, attempt, timer, upload });
                     }
                 },
                 Err(Failed { error, again }) => {
@@ -177,15 +190,16 @@ impl Pool {
         attempt: &mut Attempt,
         course: &mut Course,
     ) -> Result<Request<RequestBody>, UpstreamError> {
-        attempt.came_out(error.outcome());
         match again {
             // The server had ended the connection: no fault, and no retry that counts.
             Some(again) if was_kept && matches!(error, UpstreamError::Closed(_)) => {
+                attempt.came_out(UpstreamOutcome::Stale);
                 self.count(RetryReason::Stale);
                 course.stale = Some(server);
                 Ok(*again)
             }
             again => {
+                attempt.came_out(error.outcome());
                 course.tried = Some(server);
                 self.again(self.reason(&error), again, course).ok_or(error)
             }
@@ -203,7 +217,9 @@ impl Pool {
         let code = response.status().as_u16();
         attempt.responded(code);
         let is_retried = self.fleet.config.retry.codes.contains(&code);
-        self.again(is_retried.then_some(RetryReason::Code), copy, course)
+        let again = self.again(is_retried.then_some(RetryReason::Code), copy, course)?;
+        attempt.came_out(UpstreamOutcome::Retried);
+        Some(again)
     }
 
     /// A copy of what may be sent twice, where that may be wanted: requests may have to be tried

@@ -130,10 +130,7 @@ impl ServerPool {
 
     async fn open(&self, offer: Offer, preface: &[u8]) -> Result<Link, UpstreamError> {
         if offer == Offer::Http1 {
-            return match self.connect(offer, preface).await? {
-                Made::Http1(link) => Ok(Link::Http1(link)),
-                Made::Http2(_) => Err(UpstreamError::NoUpgrade),
-            };
+            return self.open_http1(preface).await;
         }
         let shares = !self.speaks_for_one();
         while shares && self.opening.get() && !self.speaks_http1.get() {
@@ -160,6 +157,21 @@ impl ServerPool {
         };
         drop(opening);
         Ok(link)
+    }
+
+    /// For what cannot go over HTTP/2; that a server speaks nothing else is not its failure.
+    async fn open_http1(&self, preface: &[u8]) -> Result<Link, UpstreamError> {
+        if self.endpoint.server.scheme == Scheme::H2c {
+            return Err(UpstreamError::NoUpgrade);
+        }
+        match self.connect(Offer::Http1, preface).await {
+            Ok(Made::Http1(link)) => Ok(Link::Http1(link)),
+            Ok(Made::Http2(_)) => Err(UpstreamError::NoUpgrade),
+            Err(UpstreamError::Tls(error)) if error.lacks_protocol() => {
+                Err(UpstreamError::NoUpgrade)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn connect(&self, offer: Offer, preface: &[u8]) -> Result<Made, UpstreamError> {

@@ -42,6 +42,13 @@ impl Tunnel {
     pub(crate) fn ended(mut self) {
         self.attempt.came_out(UpstreamOutcome::Success);
     }
+
+    /// The server agreed to something else than was asked.
+    pub(crate) fn mistaken(mut self) -> UpstreamError {
+        let error = UpstreamError::UnaskedUpgrade;
+        self.attempt.came_out(error.outcome());
+        error
+    }
 }
 
 impl Pool {
@@ -54,10 +61,11 @@ impl Pool {
         request: Request<RequestBody>,
         terms: Terms,
     ) -> Result<Switched, UpstreamError> {
-        let Answered { response, link, attempt, timer } =
-            self.ask(request, Offer::Http1, terms).await?;
-        match (response.status(), link) {
-            (StatusCode::SWITCHING_PROTOCOLS, Link::Http1(link)) => {
+        let answered = self.ask(request, Offer::Http1, terms).await?;
+        match answered {
+            Answered { response, link: Link::Http1(link), attempt, .. }
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS =>
+            {
                 let mut connection = link.into_connection();
                 let done = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx));
                 done.await.map_err(UpstreamError::Closed)?;
@@ -65,10 +73,7 @@ impl Pool {
                 let (stream, ahead) = (parts.io.into_inner(), parts.read_buf);
                 Ok(Switched::Agreed(response.map(drop), Tunnel { stream, ahead, attempt }))
             }
-            (_, link) => {
-                let body = |body| Body::new(body, link, attempt, timer);
-                Ok(Switched::Declined(response.map(body)))
-            }
+            declined => declined.pass().map(Switched::Declined),
         }
     }
 }

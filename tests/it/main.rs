@@ -20,6 +20,8 @@ mod abuse;
 mod architecture;
 /// Which server of an upstream gets a request.
 mod balance;
+/// What is held against a server.
+mod blame;
 /// What one client may take.
 mod bounds;
 /// Certificates and keys that are wrong, each in its words.

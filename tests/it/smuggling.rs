@@ -8,6 +8,7 @@ use crate::support::{
     soon,
     upstream::{Seen, Upstream},
 };
+use hyper::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const BEHIND: &str = "GET /behind HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -171,4 +172,20 @@ async fn what_may_be_read_is_read_one_way_and_passed_on_cleanly() {
             assert_eq!(seen[1].target, "/behind", "{shape:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn two_lengths_over_http2_are_one_or_refused() {
+    let upstream = Upstream::text("reached").await;
+    let proxy = Proxy::start(upstream.address);
+    let http2 = client::TlsClient::http2();
+    let post = |second| {
+        let post = Request::post("/").header("content-length", "3");
+        post.header("content-length", second).body(client::bytes("abc")).unwrap()
+    };
+    assert_eq!(http2.send(proxy.https, post("3")).await.status, 200);
+    let mut connection = http2.open(proxy.https).await;
+    assert!(connection.begin(post("4")).await.is_err(), "the stream is reset");
+    let seen = upstream.seen();
+    assert_eq!((seen.len(), seen[0].all("content-length")), (1, vec!["3"]));
 }

@@ -163,6 +163,7 @@ async fn a_tunnel_in_which_nothing_moves_ends() {
     let mut answer = Vec::new();
     let end = soon(stream.read_to_end(&mut answer)).await;
     assert!(end.is_err(), "cut, not ended");
+    assert_eq!(proxy.metric("tlsfloor_limits_total{limit=\"tunnel_timeout\"}").await, 1.0);
     let open = "tlsfloor_connections_open{listener=\"https\"}";
     eventually(|| async { (proxy.metric(open).await == 0.0).then_some(()) }).await;
 }
