@@ -28,7 +28,7 @@ pub(crate) struct Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    /// Counts it and writes its line, unless this client had enough lines for now.
+    /// Counts it and writes its line, unless this client had its lines of this minute.
     pub(crate) fn record(&self, shard: &Shard, view: &View) {
         let offered = self.hello.map_or(Offered::None, Hello::offered);
         shard.counters.hello(offered, Some(self.reason), LaneKind::Refuse);

@@ -105,7 +105,7 @@ pub(super) struct Share {
     /// The upstream's name.
     #[schemars(with = "shape::Name")]
     pub upstream: Option<Text>,
-    /// Its weight among all; 0: none for now.
+    /// Its weight among all; 0: no request.
     #[schemars(with = "shape::Weight")]
     pub weight: Option<Number>,
 }

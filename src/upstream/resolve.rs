@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::{config::Dns, host::Host};
 
-/// What a name stands for now.
+/// The addresses that a name was found to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub addresses: BTreeSet<IpAddr>,
