@@ -6,7 +6,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -90,15 +90,11 @@ impl Body {
 impl UnderWay {
     /// Ready when the next piece has been too long in coming, and not for want of the client's.
     fn poll_wait(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let limit = self.attempt.response_body_limit();
         if !std::mem::replace(&mut self.waiting, true) {
-            self.timer.set(self.attempt.response_body_limit());
+            self.timer.set(limit);
         }
-        ready!(self.timer.poll(cx));
-        if self.upload.excuses_server() {
-            self.timer.set(self.attempt.response_body_limit());
-            return self.timer.poll(cx);
-        }
-        Poll::Ready(())
+        self.upload.poll_limit(&self.timer, limit, cx)
     }
 }
 

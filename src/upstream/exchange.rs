@@ -114,16 +114,8 @@ impl<'a> Wait<'a> {
 
     /// Ready when the server has been given too long.
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Failed> {
-        std::task::ready!(self.timer.poll(cx));
-        if self.upload.excuses_server() {
-            self.timer.set(self.limit);
-            return self.timer.poll(cx).map(|()| Self::timeout());
-        }
-        Poll::Ready(Self::timeout())
-    }
-
-    fn timeout() -> Failed {
-        Failed { error: UpstreamError::ResponseTimeout, again: None }
+        let over = self.upload.poll_limit(self.timer, self.limit, cx);
+        over.map(|()| Failed { error: UpstreamError::ResponseTimeout, again: None })
     }
 
     fn failed(&self, mut error: TrySendError<Request<RequestBody>>) -> Failed {

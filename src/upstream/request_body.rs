@@ -82,9 +82,19 @@ impl Watched {
         self.upload.is_none()
     }
 
+    /// Ready when the server has had all of `limit` to itself, as `timer`, set before, measures it.
+    pub(super) fn poll_limit(&mut self, timer: &Timer, limit: Ticks, cx: &Context<'_>) -> Poll<()> {
+        ready!(timer.poll(cx));
+        if self.excuses_server() {
+            timer.set(limit);
+            return timer.poll(cx);
+        }
+        Poll::Ready(())
+    }
+
     /// Whether the server had no time of its own since this was last asked: the upload moved, or
     /// it is the client that is waited for, which has a limit of its own.
-    pub(super) fn excuses_server(&mut self) -> bool {
+    fn excuses_server(&mut self) -> bool {
         let state = self.upload.as_ref().map_or((0, false), |upload| upload.state());
         let moved = std::mem::replace(&mut self.seen, state) != state;
         moved || state.1
