@@ -86,9 +86,11 @@ async fn the_same_key_goes_to_the_same_server() {
     let proxy = proxy(&upstreams, "balance = \"hash\"\nhash = \"header:X-Tenant\"");
     let mut sender = TlsClient::http2().open(proxy.https).await;
     let mut servers = HashSet::new();
-    for tenant in 0..12 {
+    // Where a key falls depends on the servers' ports. With 60 of them one server of three is left
+    // out once in ten billion runs; with a dozen it was once in fifty.
+    for tenant in 0..60 {
         let mut said = HashSet::new();
-        for _ in 0..4 {
+        for _ in 0..3 {
             let request = Request::get("/").header("x-tenant", format!("tenant-{tenant}"));
             said.insert(sender.send(request.body(empty()).unwrap()).await.text());
         }
@@ -111,7 +113,8 @@ async fn a_key_whose_server_is_gone_goes_to_another_one() {
     drop(closed);
     let proxy = proxy(&upstreams, "balance = \"hash\"\nhash = \"header:x-tenant\"");
     let mut sender = TlsClient::http2().open(proxy.https).await;
-    for tenant in 0..12 {
+    // Of so many keys one belongs to the server that is gone, wherever the ports put it.
+    for tenant in 0..60 {
         let mut said = HashSet::new();
         for _ in 0..3 {
             let request = Request::get("/").header("x-tenant", format!("tenant-{tenant}"));
