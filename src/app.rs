@@ -27,11 +27,12 @@ use crate::{
     clients::Clients,
     config::{Config, Problem, Problems},
     drain::{Phase, Progress, Readiness},
+    files::Files,
     listener::Peers,
     metrics::{ListenerKind, Metrics},
     refusals::RefusalLog,
     shard::Loads,
-    snapshot::Snapshot,
+    snapshot::{Basis, Snapshot},
     sockets,
     upstream::control,
     worker::{self, Setup},
@@ -122,8 +123,10 @@ impl App {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let workers = workers(&config);
         let metrics = Metrics::new(workers);
+        let files = Files::default();
         let (snapshot, warnings) =
-            Snapshot::build(config, 1, &metrics).map_err(StartError::Problems)?;
+            Snapshot::build(config, &Basis { generation: 1, metrics: &metrics, files: &files })
+                .map_err(StartError::Problems)?;
         let snapshot = Arc::new(snapshot);
         metrics.in_force(snapshot.generation);
         let (bound, admin, addresses) = listen(&snapshot.config, workers)?;

@@ -8,6 +8,7 @@ use hyper::{StatusCode, header::HeaderValue};
 
 use crate::{
     config::{ErrorPage, Errors, Problem},
+    files::Files,
     named_file,
 };
 
@@ -32,10 +33,10 @@ impl ErrorPages {
     ///
     /// # Errors
     /// Every problem at once.
-    pub fn load(errors: &Errors) -> Result<Self, Vec<Problem>> {
+    pub fn load(errors: &Errors, files: &Files) -> Result<Self, Vec<Problem>> {
         let (mut pages, mut problems) = (Vec::new(), Vec::new());
         for page in &errors.pages {
-            match read(page) {
+            match read(page, files) {
                 Ok(read) => pages.push((page.status, read)),
                 Err(problem) => problems.push(problem),
             }
@@ -50,8 +51,8 @@ impl ErrorPages {
     }
 }
 
-fn read(page: &ErrorPage) -> Result<Page, Problem> {
-    let text = named_file::read(&page.file, LONGEST)?;
+fn read(page: &ErrorPage, files: &Files) -> Result<Page, Problem> {
+    let text = named_file::read(files, &page.file, LONGEST)?;
     let kind = page.content_type.to_str().unwrap_or_default().to_ascii_lowercase();
     let essence = kind.split(';').next().unwrap_or_default().trim_end();
     if essence.ends_with("/json") || essence.ends_with("+json") {

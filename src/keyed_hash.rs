@@ -10,6 +10,7 @@ use aws_lc_rs::{hmac, rand};
 
 use crate::{
     config::{FileAt, Problem},
+    files::Files,
     named_file,
 };
 
@@ -26,9 +27,9 @@ impl KeyedHash {
     ///
     /// # Errors
     /// Where the file cannot be read or is too short.
-    pub fn load(file: Option<&FileAt>) -> Result<Option<Self>, Problem> {
+    pub fn load(file: Option<&FileAt>, files: &Files) -> Result<Option<Self>, Problem> {
         let Some(file) = file else { return Ok(process_key().map(|key| Self::new(key))) };
-        let bytes = named_file::read(file, LONGEST)?;
+        let bytes = named_file::read(files, file, LONGEST)?;
         let key = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let key = key.strip_suffix(b"\r").unwrap_or(key);
         if key.len() < SHORTEST {
@@ -69,7 +70,10 @@ fn process_key() -> Option<&'static [u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::KeyedHash;
-    use crate::config::{FileAt, Place};
+    use crate::{
+        config::{FileAt, Place},
+        files::Files,
+    };
 
     #[test]
     fn names_are_the_first_digits_of_the_hmac() {
@@ -80,7 +84,7 @@ mod tests {
 
     #[test]
     fn without_a_file_the_process_has_one_key() {
-        let name = || KeyedHash::load(None).unwrap().unwrap().name(b"secret");
+        let name = || KeyedHash::load(None, &Files::default()).unwrap().unwrap().name(b"secret");
         assert_eq!(name(), name());
         assert_eq!(name().len(), 16);
     }
@@ -93,7 +97,8 @@ mod tests {
         let file = FileAt { path: path.clone(), place };
         let name = |content: &str| {
             std::fs::write(&path, content).unwrap();
-            let loaded = KeyedHash::load(Some(&file)).map_err(|problem| problem.text)?;
+            let loaded =
+                KeyedHash::load(Some(&file), &Files::default()).map_err(|problem| problem.text)?;
             Ok::<_, String>(loaded.unwrap().name(b"secret"))
         };
         let bare = name("0123456789abcdef");

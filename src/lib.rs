@@ -31,7 +31,7 @@
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy refusals    connections each | as meant | cells | judge | log limits
 //! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
-//! chance drain fields host io label network pace panics request_id
+//! chance drain fields files host io label network pace panics request_id
 //! session signals sockets template timer tunnel version wire    ground
 //! ```
 //!
@@ -64,6 +64,7 @@ mod connection;
 pub mod drain;
 pub mod error_pages;
 mod fields;
+pub mod files;
 mod greet;
 pub mod hello;
 pub mod host;

@@ -13,6 +13,7 @@ use hyper::header::HeaderValue;
 use crate::{
     config::{Config, Hsts, Problem, Problems, Route, Scheme, Upstream},
     error_pages::ErrorPages,
+    files::Files,
     host::HostPattern,
     keyed_hash::KeyedHash,
     metrics::{Metrics, RouteMetrics},
@@ -24,6 +25,17 @@ use crate::{
 
 /// Which configuration: counted from 1 in the life of the process.
 pub type Generation = u64;
+
+/// What a snapshot is built with beside its configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'a> {
+    /// Which one it will be.
+    pub generation: Generation,
+    /// Where its routes and upstreams are counted.
+    pub metrics: &'a Metrics,
+    /// What reads its files.
+    pub files: &'a Files,
+}
 
 /// One configuration in force.
 #[derive(Debug)]
@@ -57,17 +69,14 @@ impl Snapshot {
     ///
     /// # Errors
     /// Every problem of its certificates at once.
-    pub fn build(
-        config: Config,
-        generation: Generation,
-        metrics: &Metrics,
-    ) -> Result<(Self, Vec<Problem>), Problems> {
+    pub fn build(config: Config, basis: &Basis<'_>) -> Result<(Self, Vec<Problem>), Problems> {
+        let Basis { generation, metrics, files } = *basis;
         let mut problems = Vec::new();
-        let sites = kept(tls::build(&config.tls, now()), &mut problems);
-        let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref());
+        let sites = kept(tls::build(&config.tls, files, now()), &mut problems);
+        let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref(), files);
         let hash = kept(hash.map_err(|problem| vec![problem]), &mut problems);
-        let pages = kept(ErrorPages::load(&config.errors), &mut problems);
-        let fleets = kept(fleets(&config.upstreams, metrics), &mut problems);
+        let pages = kept(ErrorPages::load(&config.errors, files), &mut problems);
+        let fleets = kept(fleets(&config.upstreams, files, metrics), &mut problems);
         let (
             Some((sites, mut warnings)),
             Some(keyed_hash),
@@ -104,12 +113,14 @@ pub type Fleets = Vec<Arc<Fleet>>;
 /// The upstreams; what TLS towards them needs is read here.
 fn fleets(
     upstreams: &[Upstream],
+    files: &Files,
     metrics: &Metrics,
 ) -> Result<(Fleets, Vec<Problem>), Vec<Problem>> {
     let (mut fleets, mut problems, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for upstream in upstreams {
         let needs_tls = upstream.servers.iter().any(|server| server.scheme == Scheme::Https);
-        let tls = match needs_tls.then(|| ClientTls::build(&upstream.tls, now())).transpose() {
+        let tls = match needs_tls.then(|| ClientTls::build(&upstream.tls, files, now())).transpose()
+        {
             Ok(built) => built.map(|(tls, doubtful)| {
                 warnings.extend(doubtful);
                 tls

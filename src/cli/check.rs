@@ -6,11 +6,19 @@
 use std::path::Path;
 
 use super::{Failure, print};
-use crate::{app::StartError, config, metrics::Metrics, snapshot::Snapshot};
+use crate::{
+    app::StartError,
+    config,
+    files::Files,
+    metrics::Metrics,
+    snapshot::{Basis, Snapshot},
+};
 
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
-    let config = config::load(path)?;
-    let built = Snapshot::build(config, 1, &Metrics::new(1));
+    let files = Files::default();
+    let config = config::load(path, &files)?;
+    let metrics = Metrics::new(1);
+    let built = Snapshot::build(config, &Basis { generation: 1, metrics: &metrics, files: &files });
     let (snapshot, warnings) = built.map_err(StartError::Problems)?;
     for warning in warnings {
         print(&format!("warning: {warning}"))?;

@@ -8,13 +8,14 @@ use super::Failure;
 use crate::{
     app::App,
     config::{self, Config},
+    files::Files,
     panics,
     signals::Signals,
     telemetry,
 };
 
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
-    let config = config::load(path)?;
+    let config = config::load(path, &Files::default())?;
     serve(config, |app| {
         let addresses = app.addresses();
         tracing::info!(

@@ -22,9 +22,11 @@ mod units;
 mod upstream;
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
+
+use crate::files::{FileError, Files};
 
 pub use dns::Dns;
 pub use error::{Place, Problem, Problems};
@@ -53,7 +55,7 @@ pub enum ConfigError {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: FileError,
     },
     /// It is wrong.
     #[error("{0}")]
@@ -64,11 +66,16 @@ pub enum ConfigError {
 ///
 /// # Errors
 /// An unreadable file, or every problem in it.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
+pub fn load(path: &Path, files: &Files) -> Result<Config, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let text = files.read(path, LONGEST).map_err(unreadable)?;
+    let no_text = |error| unreadable(FileError::from(io::Error::other(error)));
+    let text = String::from_utf8(text).map_err(no_text)?;
     parse(&text, path).map_err(ConfigError::Invalid)
 }
+
+/// More than a configuration with ten thousand routes has.
+const LONGEST: u64 = 16 << 20;
 
 /// Reads a configuration from its text; `file` is named in problems, and its folder is where
 /// relative paths begin.

@@ -168,6 +168,7 @@ mod tests {
     use super::read_hello;
     use crate::{
         config::{CertificateSource, Tls},
+        files::Files,
         hello::{Outcome, read, samples::families},
         policy::{Verdict, judge},
         tls::{Site, Sites, build},
@@ -185,7 +186,7 @@ mod tests {
         };
         let minimum = TlsVersion::Tls12;
         let tls = Tls { minimum, certificates: vec![certificate], hosts: Vec::new() };
-        build(&tls, 1_800_000_000).unwrap().0
+        build(&tls, &Files::default(), 1_800_000_000).unwrap().0
     }
 
     /// Whether rustls would go on after this hello.

@@ -3,7 +3,7 @@
 //! Called by `sites` for each certificate of a configuration. Everything wrong with it is named
 //! with its file and key; what is only doubtful is a warning.
 
-use std::{fs, net::IpAddr, path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use rustls::{
     crypto::aws_lc_rs,
@@ -18,6 +18,7 @@ use x509_parser::{
 use super::pem;
 use crate::{
     config::{CertificateSource, Place, Problem},
+    files::{FileError, Files},
     host::{Host, HostPattern},
     policy::KeyKind,
 };
@@ -39,9 +40,12 @@ pub(super) struct Certificate {
     pub expires: i64,
 }
 
-/// What was found while reading certificates.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
+/// What certificates are read with, and what was found while reading them.
+#[derive(Debug)]
+pub(super) struct Findings<'a> {
+    files: &'a Files,
+    /// Seconds since 1970.
+    now: i64,
     /// With these nothing can be served.
     pub problems: Vec<Problem>,
     /// With these it can.
@@ -50,21 +54,18 @@ pub(super) struct Findings {
 
 impl Certificate {
     /// Reads and checks one; none where there is a problem.
-    pub(super) fn load(
-        source: &CertificateSource,
-        now: i64,
-        findings: &mut Findings,
-    ) -> Option<Self> {
+    pub(super) fn load(source: &CertificateSource, findings: &mut Findings<'_>) -> Option<Self> {
         let (name, places) = named(source);
-        let chain = text(source, Part::Chain).and_then(|text| Ok(pem::chain(&text)?));
-        let key = text(source, Part::Key).and_then(|text| Ok(pem::key(&text)?));
+        let files = findings.files;
+        let chain = text(source, Part::Chain, files).and_then(|text| Ok(pem::chain(&text)?));
+        let key = text(source, Part::Key, files).and_then(|text| Ok(pem::key(&text)?));
         let chain = findings.keep(chain, &places.chain, &path(source, Part::Chain));
         let key = findings.keep(key, &places.key, &path(source, Part::Key));
         let (mut chain, key) = (chain?, key?);
         mend_order(&mut chain, &name, &places, findings);
         let leaf = Leaf::read(chain.first()?);
         let leaf = findings.keep(leaf, &places.chain, &name)?;
-        let dated = leaf.check_dates(now);
+        let dated = leaf.check_dates(findings.now);
         findings.keep(dated, &places.chain, &name)?;
         if leaf.kind == KeyKind::Rsa && leaf.bits < LEAST_RSA {
             let weak = Err(CertificateError::WeakRsa(leaf.bits));
@@ -104,8 +105,8 @@ const LEAST_RSA: usize = 2048;
 /// What is wrong with a certificate.
 #[derive(Debug, thiserror::Error)]
 enum CertificateError {
-    #[error("the file cannot be read: {0}")]
-    Unreadable(#[source] std::io::Error),
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{source}{}", cause(.source))]
     Pem {
         #[from]
@@ -131,7 +132,11 @@ fn cause(error: &pem::PemError) -> String {
     std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
-impl Findings {
+impl<'a> Findings<'a> {
+    pub(super) fn new(files: &'a Files, now: i64) -> Self {
+        Self { files, now, problems: Vec::new(), warnings: Vec::new() }
+    }
+
     fn keep<T>(
         &mut self,
         result: Result<T, CertificateError>,
@@ -182,8 +187,15 @@ fn path(source: &CertificateSource, part: Part) -> String {
     }
 }
 
-fn text(source: &CertificateSource, part: Part) -> Result<Vec<u8>, CertificateError> {
-    let read = |path: &Path| fs::read(path).map_err(CertificateError::Unreadable);
+/// More than any chain or key has.
+const LONGEST: u64 = 1 << 20;
+
+fn text(
+    source: &CertificateSource,
+    part: Part,
+    files: &Files,
+) -> Result<Vec<u8>, CertificateError> {
+    let read = |path: &Path| Ok(files.read(path, LONGEST)?);
     match (source, part) {
         (CertificateSource::Files { chain, .. }, Part::Chain) => read(chain),
         (CertificateSource::Files { key, .. }, Part::Key) => read(key),
@@ -213,7 +225,7 @@ fn mend_order(
     chain: &mut [CertificateDer<'static>],
     name: &str,
     places: &Places,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let is_issuer = |der: &CertificateDer<'_>| {
         X509Certificate::from_der(der).is_ok_and(|(_, certificate)| certificate.is_ca())

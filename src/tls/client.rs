@@ -3,7 +3,7 @@
 //! Built by `snapshot` for each upstream with `https://` servers, used by `upstream`. A server is
 //! always verified, and TLS below 1.2 is never spoken here either.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     config::{Authorities, Problem, UpstreamTls},
+    files::{FileError, Files},
     host::Host,
     io::Socket,
     wire::Wire,
@@ -65,12 +66,16 @@ impl ClientTls {
     ///
     /// # Errors
     /// Every problem of it at once.
-    pub fn build(tls: &UpstreamTls, now: i64) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut findings = Findings::default();
-        let roots = roots(tls.ca.as_ref(), &mut findings);
+    pub fn build(
+        tls: &UpstreamTls,
+        files: &Files,
+        now: i64,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let mut findings = Findings::new(files, now);
+        let roots = roots(tls.ca.as_ref(), files, &mut findings);
         let shown = tls.certificate.as_ref();
-        let shown = shown.map(|source| Certificate::load(source, now, &mut findings));
-        let Findings { problems, warnings } = findings;
+        let shown = shown.map(|source| Certificate::load(source, &mut findings));
+        let Findings { problems, warnings, .. } = findings;
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -121,10 +126,10 @@ fn provider() -> CryptoProvider {
 }
 
 /// Those of a file, or else the system's, or else (an image from scratch has none) Mozilla's.
-fn roots(file: Option<&Authorities>, findings: &mut Findings) -> RootCertStore {
+fn roots(file: Option<&Authorities>, files: &Files, findings: &mut Findings<'_>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     if let Some(Authorities { file, place }) = file {
-        match bundle(file) {
+        match bundle(file, files) {
             Ok(bundle) => roots = bundle,
             Err(error) => {
                 let text = format!("{}: {error}", file.display());
@@ -144,16 +149,19 @@ fn roots(file: Option<&Authorities>, findings: &mut Findings) -> RootCertStore {
 /// What is wrong with a bundle of authorities.
 #[derive(Debug, thiserror::Error)]
 enum BundleError {
-    #[error("the file cannot be read: {0}")]
-    Unreadable(#[source] io::Error),
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error(transparent)]
     Pem(#[from] pem::PemError),
     #[error("certificate {0} in it cannot be an authority: {1}")]
     Unfit(usize, #[source] rustls::Error),
 }
 
-fn bundle(file: &Path) -> Result<RootCertStore, BundleError> {
-    let text = fs::read(file).map_err(BundleError::Unreadable)?;
+/// More than all public authorities together have.
+const LONGEST: u64 = 4 << 20;
+
+fn bundle(file: &Path, files: &Files) -> Result<RootCertStore, BundleError> {
+    let text = files.read(file, LONGEST)?;
     let mut roots = RootCertStore::empty();
     for (index, certificate) in pem::chain(&text)?.into_iter().enumerate() {
         roots.add(certificate).map_err(|error| BundleError::Unfit(index + 1, error))?;

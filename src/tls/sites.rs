@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     config::{CertificateSource, Place, Problem, Tls, TlsHost},
+    files::Files,
     host::{Host, HostPattern},
     policy::{KeyKind, Policy},
     version::TlsVersion,
@@ -95,12 +96,12 @@ impl Sites {
 ///
 /// # Errors
 /// Every problem at once.
-pub fn build(tls: &Tls, now: i64) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
-    let mut builder = Builder { now, findings: Findings::default() };
+pub fn build(tls: &Tls, files: &Files, now: i64) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
+    let mut builder = Builder { findings: Findings::new(files, now) };
     let common = builder.certificates(&tls.certificates);
     let rest = builder.site(tls.minimum, &common);
     let hosts: Vec<_> = tls.hosts.iter().map(|host| builder.host(host, &common)).collect();
-    let Findings { problems, warnings } = builder.findings;
+    let Findings { problems, warnings, .. } = builder.findings;
     let (Some(rest), true) = (rest, problems.is_empty()) else {
         return Err(problems);
     };
@@ -126,17 +127,15 @@ impl Sites {
     }
 }
 
-struct Builder {
-    now: i64,
-    findings: Findings,
+struct Builder<'a> {
+    findings: Findings<'a>,
 }
 
-impl Builder {
+impl Builder<'_> {
     /// ECDSA first: where a client can check both, the cheaper signature is made.
     fn certificates(&mut self, sources: &[CertificateSource]) -> Vec<Arc<Certificate>> {
-        let loaded = sources
-            .iter()
-            .filter_map(|source| Certificate::load(source, self.now, &mut self.findings));
+        let loaded =
+            sources.iter().filter_map(|source| Certificate::load(source, &mut self.findings));
         let mut loaded: Vec<_> = loaded.map(Arc::new).collect();
         loaded.sort_by_key(|certificate| certificate.kind == KeyKind::Rsa);
         loaded

@@ -37,6 +37,7 @@ const FLOORS: &[&[&str]] = &[
         "chance",
         "drain",
         "fields",
+        "files",
         "host",
         "io",
         "label",
@@ -75,7 +76,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("flate2", &["http/coding/encoder.rs"]),
     ("zstd", &["http/coding/encoder.rs"]),
     ("socket2", &["sockets.rs"]),
-    ("aws_lc_rs", &["hello/ja4.rs", "http/upgrade.rs", "keyed_hash.rs", "request_id.rs", "tls/"]),
+    (
+        "aws_lc_rs",
+        &["files.rs", "hello/ja4.rs", "http/upgrade.rs", "keyed_hash.rs", "request_id.rs", "tls/"],
+    ),
     ("jiff", &["config/", "notice.rs"]),
 ];
 

@@ -1,7 +1,12 @@
 //! Certificates and keys: what is wrong with each, in its words and with its file.
 
 use tempfile::TempDir;
-use tlsfloor::{config, metrics::Metrics, snapshot::Snapshot};
+use tlsfloor::{
+    config,
+    files::Files,
+    metrics::Metrics,
+    snapshot::{Basis, Snapshot},
+};
 
 use crate::support::pki::Pki;
 
@@ -27,8 +32,10 @@ impl Folder {
              [[upstreams]]\nname = \"a\"\nservers = [\"http://127.0.0.1:1\"]\n{more}"
         );
         let config = config::parse(&text, &self.0.path().join("t.toml")).unwrap();
+        let (metrics, files) = (Metrics::new(1), Files::default());
+        let basis = Basis { generation: 1, metrics: &metrics, files: &files };
         let here = format!("{}/", self.0.path().display());
-        match Snapshot::build(config, 1, &Metrics::new(1)) {
+        match Snapshot::build(config, &basis) {
             Ok((_, warnings)) => {
                 let lines: Vec<_> = warnings.iter().map(ToString::to_string).collect();
                 Ok(lines.join("\n").replace(&here, ""))

@@ -223,8 +223,8 @@ fn a_text_that_cannot_be_sent_is_a_problem_with_its_line() {
     for problem in [
         "errors.pages[0].file: ",
         "502.json is no JSON: EOF",
-        "404.txt has more than 65536 bytes",
-        "errors.pages[2].file: cannot read ",
+        "404.txt: the file has more than 65536 bytes",
+        "400.json: the file cannot be read: ",
     ] {
         assert!(said.contains(problem), "{problem} not in {said}");
     }

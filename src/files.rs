@@ -1,0 +1,126 @@
+//! Reading files, and knowing afterwards what was in each of them.
+//!
+//! Whatever a configuration is made of is read through one [`Files`]: the file itself, chains,
+//! keys, authorities, texts. `reload` asks it later whether one of them says something else now.
+//! It must not wait for a pipe, read without end, or keep what it has read.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::digest;
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not there, or we may not.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// It is longer than anything of its kind.
+    #[error("the file has more than {0} bytes")]
+    TooLong(u64),
+}
+
+/// Every file that something was made of, by what was found there.
+#[derive(Debug, Default)]
+pub struct Files(RefCell<BTreeMap<PathBuf, Seen>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    /// As asked for; what is behind it was never looked at.
+    most: u64,
+    /// SHA-256; none where there was nothing to read.
+    content: Option<[u8; 32]>,
+}
+
+impl Files {
+    /// All bytes of a file, at most `most`.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is no file, or is longer.
+    pub fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
+        let read = bytes(path, most);
+        let seen = Seen { most, content: read.as_deref().ok().map(hash) };
+        self.0.borrow_mut().insert(path.to_owned(), seen);
+        Ok(read?).and_then(|bytes| match u64::try_from(bytes.len()) {
+            Ok(length) if length <= most => Ok(bytes),
+            _ => Err(FileError::TooLong(most)),
+        })
+    }
+
+    /// What was in a file when it was last read.
+    #[must_use]
+    pub fn content(&self, path: &Path) -> Option<[u8; 32]> {
+        self.0.borrow().get(path)?.content
+    }
+
+    /// Whether every file still says the same.
+    #[must_use]
+    pub fn are_unchanged(&self) -> bool {
+        let now = |path: &Path, most| bytes(path, most).ok().as_deref().map(hash);
+        self.0.borrow().iter().all(|(path, seen)| now(path, seen.most) == seen.content)
+    }
+}
+
+/// One byte more than `most` where there are more.
+fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for its other end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn hash(bytes: &[u8]) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, bytes);
+    let mut hash = [0; 32];
+    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Files;
+
+    #[test]
+    fn a_file_is_read_up_to_its_cap() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        fs::write(&path, "12345").unwrap();
+        let files = Files::default();
+        assert_eq!(files.read(&path, 5).unwrap(), b"12345");
+        let said = |path: &std::path::Path, most| files.read(path, most).unwrap_err().to_string();
+        assert_eq!(said(&path, 4), "the file has more than 4 bytes");
+        assert!(said(&folder.path().join("y"), 4).contains("cannot be read: No such file"));
+        assert!(said(folder.path(), 4).ends_with("it is no file"));
+    }
+
+    #[test]
+    fn a_file_that_changes_comes_or_goes_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("x"), folder.path().join("y"));
+        fs::write(&path, "1").unwrap();
+        let files = Files::default();
+        files.read(&path, 9).unwrap();
+        files.read(&other, 9).unwrap_err();
+        assert!(files.are_unchanged());
+        fs::write(&path, "1").unwrap();
+        assert!(files.are_unchanged(), "the same once more is no change");
+        fs::write(&path, "2").unwrap();
+        assert!(!files.are_unchanged());
+        fs::write(&path, "1").unwrap();
+        fs::write(&other, "").unwrap();
+        assert!(!files.are_unchanged(), "one came");
+        fs::remove_file(&other).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(!files.are_unchanged(), "one went");
+    }
+}
