@@ -19,17 +19,19 @@
 //! ```text
 //! cli            one file a subcommand; prints, and gives exit codes
 //! app            composition root: builds, binds, starts, drains
-//! admin worker   the admin port | one thread, one runtime, its own everything
+//! reload         from one configuration to the next, all or nothing
+//! admin listening worker   the admin port | ports to listen on | one thread, its own everything
 //! listener       accepts; hands a socket to the least loaded worker; never ends
 //! connection     the story of one connection, straight down the page
 //! greet origin park    to the end of the handshake or the refusal | who comes | a resting one
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
+//! published      the snapshot in force
 //! snapshot       everything a reload may replace, built whole
-//! bounds error_pages keyed_hash notice    a request's | our errors' texts | secrets | plain HTTP ends
+//! bounds error_pages keyed_hash notice token    a request's | our errors' texts | secrets | plain HTTP ends
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! named_file     files that a configuration names, read within a cap
-//! clients config metrics policy refusals    connections each | as meant | cells | judge | log limits
+//! clients config metrics policy port refusals    connections each | as meant | cells | judge | in | log
 //! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
 //! chance drain fields files host io label network pace panics request_id
 //! session signals sockets template timer tunnel version wire    ground
@@ -73,6 +75,7 @@ mod io;
 pub mod keyed_hash;
 mod label;
 mod listener;
+mod listening;
 pub mod metrics;
 mod named_file;
 pub mod network;
@@ -82,9 +85,12 @@ mod pace;
 pub mod panics;
 mod park;
 pub mod policy;
+mod port;
 pub mod proxy_protocol;
+mod published;
 mod refusal;
 mod refusals;
+pub mod reload;
 mod request_id;
 mod rollout;
 pub mod route;
@@ -97,6 +103,7 @@ pub mod telemetry;
 pub mod template;
 mod timer;
 pub mod tls;
+pub mod token;
 mod tunnel;
 pub mod upstream;
 pub mod version;

@@ -25,7 +25,7 @@ const QUEUE: usize = 16 * 1024;
 pub enum TelemetryError {
     /// `log.level` is no filter.
     #[error(
-        "log.level: expected \"error\", \"warn\", \"info\", \"debug\" or a filter such as \"info,tlsfloor=debug\""
+        "expected \"error\", \"warn\", \"info\", \"debug\" or a filter such as \"info,tlsfloor=debug\""
     )]
     Level(#[source] ParseError),
     /// Logging can be set up once a process.

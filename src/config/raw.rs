@@ -49,6 +49,9 @@ pub(super) struct Config {
     /// Answers of the proxy's own.
     #[schemars(with = "raw_errors::Errors")]
     pub errors: Option<Spanned<raw_errors::Errors>>,
+    /// How changes of files come into force.
+    #[schemars(with = "Reload")]
+    pub reload: Option<Spanned<Reload>>,
     /// What is logged, and how.
     #[schemars(with = "Log")]
     pub log: Option<Spanned<Log>>,
@@ -76,6 +79,9 @@ pub(super) struct Listen {
     /// The admin port: probes, metrics, configuration.
     #[schemars(with = "shape::Address")]
     pub admin: Option<Text>,
+    /// File with the bearer token that whoever changes something by the admin port has to show.
+    #[schemars(with = "shape::File")]
+    pub admin_token: Option<Text>,
     /// Networks whose peers send PROXY protocol v1 or v2, and have to.
     #[schemars(with = "Vec<shape::Network>")]
     pub proxy_protocol_from: Option<Vec<Text>>,
@@ -198,6 +204,15 @@ pub(super) struct Log {
     /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0: every one.
     #[schemars(with = "shape::Lines")]
     pub refused_per_minute: Option<Number>,
+}
+
+/// How changes of files come into force.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Reload {
+    /// How often files are looked at; a change is taken at the look after; 0s: only when asked.
+    #[schemars(with = "shape::Duration")]
+    pub poll: Option<Text>,
 }
 
 /// What SIGTERM does.

@@ -31,6 +31,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// `[errors]`
     pub errors: Errors,
+    /// `[reload]`
+    pub reload: Reload,
     /// `[log]`
     pub log: Log,
     /// `[drain]`
@@ -50,6 +52,8 @@ pub struct Listen {
     pub http: Vec<SocketAddr>,
     /// The admin port.
     pub admin: SocketAddr,
+    /// What whoever changes something there has to show; none: whoever reaches it may.
+    pub admin_token: Option<FileAt>,
     /// Whose peers send PROXY protocol v1 or v2, and have to.
     pub proxy_protocol_from: Vec<Network>,
     /// Whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are kept and appended to.
@@ -216,6 +220,14 @@ pub enum Algorithm {
     Gzip,
 }
 
+/// `[reload]`: how changes of files come into force.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reload {
+    /// From one look at the files to the next; zero: only when asked.
+    #[serde(serialize_with = "seconds")]
+    pub poll: Duration,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, Serialize)]
 pub struct Log {
@@ -223,6 +235,9 @@ pub struct Log {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug` (or a `tracing` filter such as `info,tlsfloor=debug`).
     pub level: String,
+    /// Where it stands, for problems found later.
+    #[serde(skip)]
+    pub level_place: Place,
     /// One line a request.
     pub access: bool,
     /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0:

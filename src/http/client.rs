@@ -8,6 +8,7 @@ use std::{
     fmt,
     net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,6 +20,7 @@ use crate::{
     host::Host,
     io::{Activity, ClientAddr},
     network,
+    port::Port,
     session::Session,
     shard::Shard,
     timer::Ticks,
@@ -32,6 +34,8 @@ pub(crate) const PARK_AFTER: Duration = Duration::from_millis(300);
 pub(crate) struct Client {
     /// The worker that serves it.
     pub shard: Rc<Shard>,
+    /// Where it came in.
+    pub port: Arc<Port>,
     /// Who it is.
     pub address: ClientAddr,
     /// What was agreed in the handshake; none on a plain port.
@@ -95,10 +99,16 @@ impl TlsFacts {
 }
 
 impl Client {
+    /// Whether the connection is to end after what it is doing.
+    pub(crate) fn is_let_go(&self) -> bool {
+        self.shard.lets_go(&self.port)
+    }
+
     /// A connection that is ready for its first request.
     #[must_use]
     pub(crate) fn new(
         shard: Rc<Shard>,
+        port: Arc<Port>,
         address: ClientAddr,
         tls: Option<TlsFacts>,
         activity: Activity,
@@ -111,6 +121,7 @@ impl Client {
         let is_trusted = network::any_has(trusted, address.ip);
         Self {
             shard,
+            port,
             address,
             tls,
             activity: Rc::new(activity),

@@ -21,8 +21,7 @@ use super::{
     encode_fleet,
     families::{CODES, UpstreamMetrics, UpstreamShard},
     labels::{
-        Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
-        UpstreamOutcome,
+        Credentials, Judged, LaneKind, Plain, Protocol, RetryReason, ServedVersion, UpstreamOutcome,
     },
 };
 use crate::{
@@ -239,12 +238,10 @@ impl Metrics {
         let help = "Open client connections";
         let mut family =
             to.encode_descriptor("tlsfloor_connections_open", help, None, MetricType::Gauge)?;
-        for listener in ListenerKind::ALL {
-            let cells = self.workers.iter().filter_map(|worker| worker.open.get(listener.index()));
-            let open: u64 = cells.map(|cell| cell.value()).sum();
-            family.encode_family(&[("listener", listener.as_str())])?.encode_gauge(&open)?;
+        let (listeners, parked) = self.open_connections();
+        for (listener, open) in listeners {
+            family.encode_family(&[("listener", listener)])?.encode_gauge(&open)?;
         }
-        let parked: u64 = self.workers.iter().map(|worker| worker.parked.value()).sum();
         let help = "Open client connections that are idle and hold no buffers";
         gauge(to, ("tlsfloor_connections_parked", help), parked)?;
         let failures: u64 = self.workers.iter().map(|worker| worker.accept_failures.value()).sum();
@@ -282,7 +279,17 @@ impl Metrics {
         let help = "Configuration in force, counted from 1";
         gauge(to, ("tlsfloor_config_generation", help), generation)?;
         let help = "Whether the last load of the configuration succeeded";
-        gauge(to, ("tlsfloor_config_last_reload_success", help), 1u64)?;
+        let success = u64::from(!self.stale.load(Ordering::Relaxed));
+        gauge(to, ("tlsfloor_config_last_reload_success", help), success)?;
+        let help = "Loads of the configuration by how they came out, the first among them";
+        let mut family =
+            to.encode_descriptor("tlsfloor_config_loads", help, None, MetricType::Counter)?;
+        for (result, count) in ["failure", "success"].into_iter().zip(&self.reloads) {
+            let count = count.load(Ordering::Relaxed);
+            family
+                .encode_family(&[("result", result)])?
+                .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+        }
         let loaded = self.loaded.load(Ordering::Relaxed);
         let help = "When a configuration was last loaded";
         let name = "tlsfloor_config_last_reload_success_timestamp_seconds";

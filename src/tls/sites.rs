@@ -10,7 +10,7 @@ use super::{
     settings::{self, Settings},
 };
 use crate::{
-    config::{CertificateSource, Place, Problem, Tls, TlsHost},
+    config::{CertificateSource, Problem, Tls, TlsHost},
     files::Files,
     host::{Host, HostPattern},
     policy::{KeyKind, Policy},
@@ -185,8 +185,7 @@ impl Builder<'_> {
                 Some(Arc::new(Site { policy, settings, certificates: certificates.to_vec() }))
             }
             Err(error) => {
-                let place = Place { file: Arc::default(), line: 1, column: 1, key: "tls".into() };
-                self.findings.problems.push(Problem { place, text: error.to_string() });
+                self.findings.problems.push(Problem::bare("tls", error.to_string()));
                 None
             }
         }

@@ -12,12 +12,14 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["app"],
-    &["admin", "worker"],
+    &["reload"],
+    &["admin", "listening", "worker"],
     &["listener"],
     &["connection"],
     &["greet", "origin", "park"],
     &["closing", "http", "refusal"],
     &["shard"],
+    &["published"],
     &["snapshot"],
     &[
         "bounds",
@@ -28,10 +30,11 @@ const FLOORS: &[&[&str]] = &[
         "route",
         "telemetry",
         "tls",
+        "token",
         "upstream",
     ],
     &["named_file"],
-    &["clients", "config", "metrics", "policy", "refusals"],
+    &["clients", "config", "metrics", "policy", "port", "refusals"],
     &["hello", "proxy_protocol"],
     &[
         "chance",
@@ -78,7 +81,15 @@ const FENCES: &[(&str, &[&str])] = &[
     ("socket2", &["sockets.rs"]),
     (
         "aws_lc_rs",
-        &["files.rs", "hello/ja4.rs", "http/upgrade.rs", "keyed_hash.rs", "request_id.rs", "tls/"],
+        &[
+            "files.rs",
+            "hello/ja4.rs",
+            "http/upgrade.rs",
+            "keyed_hash.rs",
+            "request_id.rs",
+            "tls/",
+            "token.rs",
+        ],
     ),
     ("jiff", &["config/", "notice.rs"]),
 ];

@@ -33,7 +33,7 @@ impl Folder {
         );
         let config = config::parse(&text, &self.0.path().join("t.toml")).unwrap();
         let (metrics, files) = (Metrics::new(1), Files::default());
-        let basis = Basis { generation: 1, metrics: &metrics, files: &files };
+        let basis = Basis { generation: 1, metrics: &metrics, files: &files, before: None };
         let here = format!("{}/", self.0.path().display());
         match Snapshot::build(config, &basis) {
             Ok((_, warnings)) => {

@@ -16,6 +16,8 @@
 
 /// Floods over HTTP/2.
 mod abuse;
+/// The admin port.
+mod admin;
 /// The layers of `src` and the fences around vendors.
 mod architecture;
 /// Which server of an upstream gets a request.
@@ -66,6 +68,10 @@ mod protocols;
 mod proxy_protocol;
 /// The plain port.
 mod redirect;
+/// From one configuration to the next.
+mod reload;
+/// What may be in the files, and how they change.
+mod reload_files;
 /// Names of servers, and what they stand for.
 mod resolve;
 /// Requests that are sent once more, and those that wait.

@@ -30,6 +30,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let dns = dns::dns(raw.dns, document);
     let routes = routes::routes(raw.routes, &upstreams, document);
     let errors = errors::errors(raw.errors, document);
+    let reload = limits::reload(raw.reload, document);
     let log = limits::log(raw.log, document);
     let drain = limits::drain(raw.drain, document);
     let compression = compression::compression(raw.compression, document);
@@ -44,6 +45,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         dns,
         routes,
         errors,
+        reload,
         log,
         drain,
         compression,
