@@ -9,9 +9,12 @@ mod cells;
 mod counters;
 mod encode;
 mod encode_fleet;
+mod encode_process;
 mod families;
 mod fleet;
 mod labels;
+mod lost;
+mod process;
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +34,7 @@ pub use labels::{
     Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
     UpstreamOutcome,
 };
+pub use lost::count_lost_lines_by;
 
 /// Everything that is counted in this process.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub struct Metrics {
     families: Mutex<Families>,
     generation: AtomicU64,
     loaded: AtomicU64,
+    /// When the process started, in seconds since 1970.
+    started: Option<f64>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +64,7 @@ impl Metrics {
             families: Mutex::default(),
             generation: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
+            started: process::started(),
         })
     }
 

@@ -67,7 +67,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("schemars", &["config/"]),
     ("tracing_subscriber", &["telemetry.rs"]),
     ("tracing_appender", &["telemetry.rs"]),
-    ("prometheus_client", &["metrics/encode.rs", "metrics/encode_fleet.rs"]),
+    (
+        "prometheus_client",
+        &["metrics/encode.rs", "metrics/encode_fleet.rs", "metrics/encode_process.rs"],
+    ),
     ("rcgen", &["cli/"]),
     ("hickory_resolver", &["upstream/resolve.rs"]),
     ("clap", &["cli/"]),
