@@ -58,6 +58,8 @@ mod health;
 mod limits;
 /// Lines about requests and load balancers.
 mod logs;
+/// Every metric by name, kind and labels.
+mod metrics;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.
 mod plain_http;
 /// What API servers may speak.
