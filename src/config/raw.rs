@@ -195,6 +195,9 @@ pub(super) struct Log {
     /// One line a request.
     #[schemars(with = "bool")]
     pub access: Option<Switch>,
+    /// Of the requests that went well so many in a hundred; 5xx and responses that broke off always.
+    #[schemars(with = "shape::Percent")]
+    pub access_percent: Option<Number>,
     /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0: every one.
     #[schemars(with = "shape::Lines")]
     pub refused_per_minute: Option<Number>,

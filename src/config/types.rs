@@ -225,6 +225,8 @@ pub struct Log {
     pub level: String,
     /// One line a request.
     pub access: bool,
+    /// Of the requests that went well so many in a hundred; those that did not are all logged.
+    pub access_percent: u8,
     /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0:
     /// every one.
     pub refused_per_minute: u32,

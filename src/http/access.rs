@@ -142,7 +142,18 @@ impl Exchange {
         }
     }
 
+    /// The share of requests that this one's line speaks for, in percent; none: it has no line.
+    /// What an operator has to see always has one.
+    fn share(&self, entry: &Entry) -> Option<u8> {
+        if self.code >= 500 || entry.broke_off.is_some() {
+            return Some(100);
+        }
+        let percent = self.snapshot.config.log.access_percent;
+        self.client.shard.chance.percent(percent).then_some(percent)
+    }
+
     fn write_log(&self, entry: &Entry) {
+        let Some(share) = self.share(entry) else { return };
         let snapshot = &self.snapshot;
         let route = self.route.and_then(|route| snapshot.routes.get(route));
         let upstreams = &snapshot.config.upstreams;
@@ -168,6 +179,7 @@ impl Exchange {
             route = route.map(|route| route.label.as_str()),
             upstream = upstream.map(|upstream| &*upstream.name),
             broke_off = entry.broke_off,
+            sampled = (share < 100).then_some(share),
         );
     }
 }

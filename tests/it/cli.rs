@@ -60,7 +60,7 @@ pub(crate) struct Running {
     pub(crate) lines: BufReader<ChildStdout>,
     pub(crate) https: SocketAddr,
     pub(crate) http: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Running {

@@ -28,7 +28,9 @@ pub(super) fn log(raw: Option<Spanned<raw::Log>>, document: &mut Document<'_>) -
         },
     );
     let access = value::switch(raw.access.as_ref(), false);
-    Log { format, level, access, refused_per_minute }
+    let (share, key) = (raw.access_percent.as_ref(), "log.access_percent");
+    let access_percent = value::number(document, share, key, 100, 0..=100);
+    Log { format, level, access, access_percent, refused_per_minute }
 }
 
 pub(super) fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_>) -> Drain {
