@@ -25,7 +25,7 @@ use tokio::{
 use crate::{
     admin,
     clients::Clients,
-    config::{Config, Problem, Problems},
+    config::{Config, HAS_TRACES, Problem, Problems},
     drain::{Phase, Progress, Readiness},
     listener::Peers,
     metrics::{ListenerKind, Metrics},
@@ -33,6 +33,7 @@ use crate::{
     shard::Loads,
     snapshot::Snapshot,
     sockets,
+    traces::{self, Tracer},
     upstream::control,
     worker::{self, Setup},
 };
@@ -136,7 +137,8 @@ impl App {
             threads: Vec::new(),
         };
         let resolved = app.start_control()?;
-        app.start_workers(bound, &metrics)?;
+        let tracer = app.start_traces(&metrics)?;
+        app.start_workers(bound, &metrics, tracer)?;
         app.start_admin(admin, metrics)?;
         // Until then /readyz says that it starts; a name without an address does not keep it.
         if resolved.recv_timeout(FIRST_NAMES) == Err(RecvTimeoutError::Timeout) {
@@ -158,7 +160,12 @@ impl App {
         &self.warnings
     }
 
-    fn start_workers(&mut self, bound: Bound, metrics: &Arc<Metrics>) -> Result<(), StartError> {
+    fn start_workers(
+        &mut self,
+        bound: Bound,
+        metrics: &Arc<Metrics>,
+        tracer: Option<Tracer>,
+    ) -> Result<(), StartError> {
         let config = &self.snapshot.config;
         let log = || Arc::new(RefusalLog::new(config.log.refused_per_minute));
         let (refusals, leaks) = (log(), log());
@@ -173,6 +180,7 @@ impl App {
                 refusals: Arc::clone(&refusals),
                 leaks: Arc::clone(&leaks),
                 clients: clients.clone(),
+                tracer: tracer.clone(),
                 loads: self.loads.clone(),
                 peers: peers.clone(),
                 handed,
@@ -192,6 +200,18 @@ impl App {
         let (first, resolved) = std::sync::mpsc::channel();
         self.start_thread("control", |stop| control::keep(fleets, dns, first, stop))?;
         Ok(resolved)
+    }
+
+    /// On a thread of its own, so that a collector that hangs delays nobody. It ends with the last
+    /// worker, so that no span of a request that is cut is left.
+    fn start_traces(&mut self, metrics: &Metrics) -> Result<Option<Tracer>, StartError> {
+        let Some(traces) = self.snapshot.config.traces.clone().filter(|_| HAS_TRACES) else {
+            return Ok(None);
+        };
+        let (tracer, spans) = Tracer::new(&traces, metrics.lost_spans());
+        let lost = metrics.lost_spans();
+        self.start_thread("traces", |stop| traces::export(traces, spans, lost, stop))?;
+        Ok(Some(tracer))
     }
 
     /// On a thread of its own, so that it answers even when no worker does.

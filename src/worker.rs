@@ -26,6 +26,7 @@ use crate::{
     refusals::RefusalLog,
     shard::{Loads, Shard},
     snapshot::Snapshot,
+    traces::Tracer,
 };
 
 /// How often kept upstream connections are looked at.
@@ -47,6 +48,8 @@ pub(crate) struct Setup {
     /// Shared by all.
     pub leaks: Arc<RefusalLog>,
     pub clients: Clients,
+    /// Spans of requests.
+    pub tracer: Option<Tracer>,
     /// Everybody's load.
     pub loads: Loads,
     /// The way to the others.
@@ -84,9 +87,9 @@ fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()
 
 async fn run(setup: Setup, ready: std::sync::mpsc::Sender<io::Result<()>>) {
     let Setup { index, listeners, snapshot, counters, peers, handed, mut phase, .. } = setup;
-    let Setup { refusals, leaks, clients, loads, .. } = setup;
+    let Setup { refusals, leaks, clients, loads, tracer, .. } = setup;
     let shard = Shard::new(index, snapshot, counters, refusals, leaks, clients, loads);
-    let shard = Rc::new(shard);
+    let shard = Rc::new(shard.traced(tracer));
     let mut accepting = tokio::task::JoinSet::new();
     for (kind, listener) in listeners {
         let listener = match TcpListener::from_std(listener) {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{dns, raw_errors, raw_plain_http, raw_routes, shape, upstream::raw::Upstream};
+use super::{dns, raw_errors, raw_plain_http, raw_routes, shape, traces, upstream::raw::Upstream};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -52,6 +52,9 @@ pub(super) struct Config {
     /// What is logged, and how.
     #[schemars(with = "Log")]
     pub log: Option<Spanned<Log>>,
+    /// Spans of requests, sent by OTLP over HTTP.
+    #[schemars(with = "traces::Raw")]
+    pub traces: Option<Spanned<traces::Raw>>,
     /// What SIGTERM does.
     #[schemars(with = "Drain")]
     pub drain: Option<Spanned<Drain>>,

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Dns, Errors, Place, PlainHttp, Route, Upstream};
+use super::{Dns, Errors, Place, PlainHttp, Route, Traces, Upstream};
 use crate::{host::HostPattern, network::Network, version::TlsVersion};
 
 /// A whole configuration.
@@ -33,6 +33,8 @@ pub struct Config {
     pub errors: Errors,
     /// `[log]`
     pub log: Log,
+    /// `[traces]`
+    pub traces: Option<Traces>,
     /// `[drain]`
     pub drain: Drain,
     /// `[compression]`

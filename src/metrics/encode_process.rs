@@ -13,7 +13,7 @@ use super::{
     lost,
     process::Process,
 };
-use crate::panics;
+use crate::{config::HAS_TRACES, panics};
 
 pub(super) fn configuration(to: &mut DescriptorEncoder<'_>, metrics: &Metrics) -> fmt::Result {
     let generation = metrics.generation.load(Ordering::Relaxed);
@@ -41,6 +41,8 @@ pub(super) fn process(to: &mut DescriptorEncoder<'_>, metrics: &Metrics) -> fmt:
     counter(to, ("tlsfloor_panics", help), panics::count())?;
     let help = "Log lines that found the queue full because nobody read them";
     counter(to, ("tlsfloor_log_lines_dropped", help), lost::lines())?;
+    let help = "Spans that never reached the collector: the queue was full, or it took none";
+    counter(to, ("tlsfloor_trace_spans_dropped", help), metrics.lost_spans.value())?;
     system(to, metrics.started)?;
     build(to)
 }
@@ -74,16 +76,19 @@ fn system(to: &mut DescriptorEncoder<'_>, started: Option<f64>) -> fmt::Result {
 fn build(to: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let help = "Which build this is";
     let mut family = to.encode_descriptor("tlsfloor_build_info", help, None, MetricType::Gauge)?;
+    let features = FEATURES.iter().filter(|(_, on)| *on).map(|(name, _)| *name);
+    let features = features.collect::<Vec<_>>().join(",");
     let labels = [
         ("version", env!("CARGO_PKG_VERSION")),
         ("rustls", locked(LOCK, "rustls").unwrap_or("unknown")),
-        ("features", FEATURES),
+        ("features", features.as_str()),
     ];
     family.encode_family(&labels)?.encode_gauge(&1u64)
 }
 
 /// The features that change what a build does.
-const FEATURES: &str = if cfg!(feature = "jemalloc") { "jemalloc" } else { "" };
+const FEATURES: [(&str, bool); 2] =
+    [("jemalloc", cfg!(feature = "jemalloc")), ("otlp", HAS_TRACES)];
 
 /// Cargo writes down what it builds with, and builds with what is written there.
 const LOCK: &str = include_str!("../../Cargo.lock");

@@ -34,7 +34,7 @@ pub use labels::{
     Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
     UpstreamOutcome,
 };
-pub use lost::count_lost_lines_by;
+pub use lost::{LostSpans, count_lost_lines_by};
 
 /// Everything that is counted in this process.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ pub struct Metrics {
     families: Mutex<Families>,
     generation: AtomicU64,
     loaded: AtomicU64,
+    lost_spans: LostSpans,
     /// When the process started, in seconds since 1970.
     started: Option<f64>,
 }
@@ -64,6 +65,7 @@ impl Metrics {
             families: Mutex::default(),
             generation: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
+            lost_spans: LostSpans::default(),
             started: process::started(),
         })
     }
@@ -91,6 +93,12 @@ impl Metrics {
     /// When the certificates in force end: a name and seconds since 1970 each.
     pub fn certificates(&self, expiries: impl IntoIterator<Item = (String, i64)>) {
         self.families().certificates = expiries.into_iter().collect();
+    }
+
+    /// Where lost spans are counted.
+    #[must_use]
+    pub fn lost_spans(&self) -> LostSpans {
+        self.lost_spans.clone()
     }
 
     /// A configuration came into force.

@@ -76,7 +76,8 @@ fn number(status: &str, name: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// The same where it is in KiB, which `status` writes as `kB`.
+/// The same where it is in KiB, which `status` writes as `kB`; `statm` has pages, whose size would
+/// have to be asked for.
 fn kibibytes(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with(name))?;
     line.ends_with(" kB").then(|| number(line, name)).flatten()

@@ -28,6 +28,7 @@ const FLOORS: &[&[&str]] = &[
         "route",
         "telemetry",
         "tls",
+        "traces",
         "upstream",
     ],
     &["named_file"],

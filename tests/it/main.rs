@@ -77,5 +77,7 @@ mod routing;
 /// Requests that could be read two ways.
 mod smuggling;
 mod support;
+/// Spans of requests.
+mod traces;
 /// Other protocols behind an upgrade.
 mod upgrade;

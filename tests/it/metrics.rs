@@ -46,6 +46,7 @@ const CONTRACT: &[(&str, &str, &[&str])] = &[
     ("request_duration_seconds", "histogram", &["route"]),
     ("requests", "counter", &["route", "protocol", "tls_version", "code"]),
     ("requests_malformed", "counter", &[]),
+    ("trace_spans_dropped", "counter", &[]),
     ("upstream_duration_seconds", "histogram", &["upstream"]),
     ("upstream_ejections", "counter", &["upstream"]),
     ("upstream_health_checks", "counter", &["upstream", "outcome"]),
@@ -59,13 +60,15 @@ const CONTRACT: &[(&str, &str, &[&str])] = &[
 /// Families that the traffic below gives no sample; `abuse` holds its labels.
 const RARE: &[&str] = &["http2_abuse"];
 
+/// One sample: suffix of the name, labels, value.
+type Sample = (String, Vec<(String, String)>, f64);
+
 /// One family as it was written.
 #[derive(Debug, Default)]
 struct Family {
     kind: String,
     help: String,
-    /// Suffix of the name, labels, value.
-    samples: Vec<(String, Vec<(String, String)>, f64)>,
+    samples: Vec<Sample>,
 }
 
 /// Reads OpenMetrics, strictly: each family in one piece and declared first, no series twice.
