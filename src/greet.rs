@@ -41,7 +41,7 @@ pub(crate) struct Greeted {
 pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) -> Option<Greeted> {
     let Origin { mut stream, client, ahead } = origin;
     let view = shard.view();
-    let visit = Visit { client, shard, view: &view };
+    let visit = Visit { client, accepted, shard, view: &view };
     let deadline = accepted + view.snapshot.config.limits.handshake_timeout;
     let (hello, bytes) = match timeout_at(deadline, hello::peek(&mut stream, ahead)).await {
         Ok(Ok(Peeked { outcome: Outcome::Hello(hello), bytes })) => (hello, bytes),
@@ -63,7 +63,7 @@ pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) 
             match timeout_at(deadline, tls::accept(stream, &bytes, site, hello.prefers_chacha20()))
                 .await
             {
-                Ok(accepted) => visit.welcome(*hello, accepted),
+                Ok(handshake) => visit.welcome(*hello, handshake),
                 Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
             }
         }
@@ -73,6 +73,8 @@ pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) 
 /// One client at the door.
 struct Visit<'a> {
     client: ClientAddr,
+    /// When it came.
+    accepted: Instant,
     shard: &'a Shard,
     view: &'a View,
 }
@@ -81,11 +83,11 @@ impl Visit<'_> {
     fn welcome(
         &self,
         hello: Hello,
-        accepted: Result<tls::Accepted, tls::HandshakeError>,
+        handshake: Result<tls::Accepted, tls::HandshakeError>,
     ) -> Option<Greeted> {
-        match accepted {
+        match handshake {
             Ok(tls::Accepted { stream, session }) => {
-                self.shard.counters.handshake(&session);
+                self.shard.counters.handshake(&session, self.accepted.elapsed());
                 let ja4 = hello.ja4();
                 Some(Greeted { stream, facts: TlsFacts::new(session, hello.sni, ja4) })
             }

@@ -29,7 +29,8 @@
 //! published      the snapshot in force
 //! snapshot       everything a reload may replace, built whole
 //! bounds error_pages keyed_hash notice token    a request's | our errors' texts | secrets | plain HTTP ends
-//! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
+//! rollout route telemetry tls    lanes | routes | logs | certificates
+//! traces upstream    spans of requests, to a collector | API servers
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy port refusals    connections each | as meant | cells | judge | in | log
 //! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
@@ -45,7 +46,8 @@
 //!   trusted proxy whose forwarding fields name yet another. Nobody else is believed.
 //! - TLS settings are per connection, routes are per request.
 //! - Nothing on the request path takes a lock, crosses a thread or looks up a label. Workers share
-//!   counters that each writes alone, and nothing else.
+//!   counters that each writes alone, and nothing else. Log lines and the spans of sampled requests
+//!   go into bounded queues that nobody waits for.
 //! - An exchange with an upstream is driven by the request's own task; dropping it cancels it.
 //! - A server's state is moved by the control thread alone; workers read a share and count failures.
 //! - One coarse timer a connection and one an exchange; nobody reads a clock to arm one.
@@ -104,6 +106,7 @@ pub mod template;
 mod timer;
 pub mod tls;
 pub mod token;
+mod traces;
 mod tunnel;
 pub mod upstream;
 pub mod version;

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep, sleep_until, timeout},
@@ -300,6 +301,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<Problem> {
     let keys = [
         ("listen.workers", before.listen.workers != after.listen.workers),
         ("log.format", before.log.format != after.log.format),
+        ("traces", json!(before.traces) != json!(after.traces)),
     ];
     let changed = keys.into_iter().filter(|(_, changed)| *changed);
     changed

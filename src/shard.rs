@@ -25,6 +25,7 @@ use crate::{
     request_id::RequestIds,
     snapshot::Snapshot,
     timer::{Ticks, Timers},
+    traces::Tracer,
     upstream::{Pool, Waits, Worker},
 };
 
@@ -41,6 +42,8 @@ pub(crate) struct Shard {
     pub request_ids: RequestIds,
     /// Choices among upstreams.
     pub chance: Chance,
+    /// Spans of requests, where `[traces]` is configured.
+    pub tracer: Option<Tracer>,
     /// Which refusals are logged; shared by all workers, off the request path.
     pub refusals: Arc<RefusalLog>,
     /// Which credentials in clear are logged; shared like the refusals.
@@ -171,6 +174,7 @@ impl Shard {
             timers,
             request_ids: RequestIds::default(),
             chance: Chance::default(),
+            tracer: None,
             refusals,
             leaks,
             clients,
@@ -179,6 +183,12 @@ impl Shard {
             draining: Cell::new(false),
             loads,
         }
+    }
+
+    /// The same with spans of its requests.
+    #[must_use]
+    pub(crate) fn traced(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer, ..self }
     }
 
     /// What to serve by now. Asked at each connection for TLS and at each request for the rest.

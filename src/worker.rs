@@ -28,6 +28,7 @@ use crate::{
     published::Published,
     refusals::RefusalLog,
     shard::{Loads, Shard},
+    traces::Tracer,
 };
 
 /// How often kept upstream connections are looked at, and a new snapshot is taken up by a worker
@@ -60,6 +61,8 @@ pub(crate) struct Setup {
     pub leaks: Arc<RefusalLog>,
     /// Shared by all.
     pub clients: Clients,
+    /// Spans of requests.
+    pub tracer: Option<Tracer>,
     /// Everybody's load.
     pub loads: Loads,
     /// The way to the others.
@@ -100,9 +103,9 @@ fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()
 
 async fn run(setup: Setup) {
     let Setup { index, mut sockets, published, counters, peers, handed, mut phase, .. } = setup;
-    let Setup { refusals, leaks, clients, loads, .. } = setup;
+    let Setup { refusals, leaks, clients, loads, tracer, .. } = setup;
     let shard = Shard::new(index, published, counters, refusals, leaks, clients, loads);
-    let shard = Rc::new(shard);
+    let shard = Rc::new(shard.traced(tracer));
     tokio::task::spawn_local(shard.timers.clone().run());
     tokio::task::spawn_local(sweep(Rc::clone(&shard)));
     tokio::task::spawn_local(listener::receive(handed, Rc::clone(&shard)));

@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     admin,
     clients::Clients,
-    config::{Config, Problem, Problems},
+    config::{Config, HAS_TRACES, Problem, Problems},
     drain::{Phase, Progress, Readiness},
     files::Files,
     listener::Peers,
@@ -35,6 +35,7 @@ use crate::{
     shard::Loads,
     snapshot::{Basis, Snapshot},
     telemetry::Telemetry,
+    traces::{self, Tracer},
     upstream::control::{self, Care},
     worker::{self, Setup, Socket},
 };
@@ -125,7 +126,8 @@ impl App {
         };
         let quotas = app.quotas();
         let control = app.start_control()?;
-        app.start_workers(sockets, &quotas, &metrics)?;
+        let tracer = app.start_traces(&metrics)?;
+        app.start_workers(sockets, &quotas, &metrics, tracer)?;
         app.start_admin(admin_sockets, &metrics, log.clone())?;
         listening.enter(ports);
         let reload = Reload { file, files, published, metrics, listening, control, quotas, log };
@@ -163,6 +165,7 @@ impl App {
         sockets: Vec<mpsc::UnboundedReceiver<Socket>>,
         [refusals, leaks]: &[Arc<RefusalLog>; 2],
         metrics: &Arc<Metrics>,
+        tracer: Option<Tracer>,
     ) -> Result<(), StartError> {
         let clients = Clients::default();
         let (peers, receivers) = Peers::new(self.loads.clone());
@@ -175,6 +178,7 @@ impl App {
                 refusals: Arc::clone(refusals),
                 leaks: Arc::clone(leaks),
                 clients: clients.clone(),
+                tracer: tracer.clone(),
                 loads: self.loads.clone(),
                 peers: peers.clone(),
                 handed,
@@ -199,6 +203,19 @@ impl App {
             tracing::warn!("not every name of a server has been looked up yet");
         }
         Ok(care)
+    }
+
+    /// On a thread of its own, so that a collector that hangs delays nobody. It ends with the last
+    /// worker, so that no span of a request that is cut is left.
+    fn start_traces(&mut self, metrics: &Metrics) -> Result<Option<Tracer>, StartError> {
+        let Some(traces) = self.published.snapshot().config.traces.clone().filter(|_| HAS_TRACES)
+        else {
+            return Ok(None);
+        };
+        let (tracer, spans) = Tracer::new(&traces, metrics.lost_spans());
+        let lost = metrics.lost_spans();
+        self.start_thread("traces", |stop| traces::export(traces, spans, lost, stop))?;
+        Ok(Some(tracer))
     }
 
     /// On a thread of its own, so that it answers even when no worker does.

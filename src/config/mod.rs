@@ -17,6 +17,7 @@ mod redirect_target;
 mod resolve;
 mod routes;
 mod shape;
+mod traces;
 mod types;
 mod units;
 mod upstream;
@@ -37,6 +38,7 @@ pub use redirect_target::{Given, RedirectTarget};
 pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
 };
+pub use traces::{HAS_TRACES, Traces};
 pub use types::{
     Algorithm, CertificateSource, ClientBounds, Compression, Config, Drain, FileAt, ForwardedStyle,
     Forwarding, Hsts, Limits, Listen, Log, LogFormat, Reload, RouteBounds, Tls, TlsHost,

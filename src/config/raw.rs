@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{dns, raw_errors, raw_plain_http, raw_routes, shape, upstream::raw::Upstream};
+use super::{dns, raw_errors, raw_plain_http, raw_routes, shape, traces, upstream::raw::Upstream};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -55,6 +55,9 @@ pub(super) struct Config {
     /// What is logged, and how.
     #[schemars(with = "Log")]
     pub log: Option<Spanned<Log>>,
+    /// Spans of requests, sent by OTLP over HTTP.
+    #[schemars(with = "traces::Raw")]
+    pub traces: Option<Spanned<traces::Raw>>,
     /// What SIGTERM does.
     #[schemars(with = "Drain")]
     pub drain: Option<Spanned<Drain>>,
@@ -201,6 +204,9 @@ pub(super) struct Log {
     /// One line a request.
     #[schemars(with = "bool")]
     pub access: Option<Switch>,
+    /// Of the requests that went well so many in a hundred; 5xx and responses that broke off always.
+    #[schemars(with = "shape::Percent")]
+    pub access_percent: Option<Number>,
     /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0: every one.
     #[schemars(with = "shape::Lines")]
     pub refused_per_minute: Option<Number>,

@@ -65,6 +65,8 @@ shapes! {
     FieldName = { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" };
     /// `http://HOST:PORT`
     ServerUrl = { "type": "string", "pattern": "^(http|https|h2c)://[^/?#@]+/?$" };
+    /// `http://HOST:PORT`
+    CollectorUrl = { "type": "string", "pattern": "^https?://[^/?#@]+/?$" };
     /// A server's share.
     ServerWeight = { "type": "integer", "minimum": 1, "maximum": 1000 };
     /// How a server is chosen.

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Dns, Errors, Place, PlainHttp, Route, Upstream};
+use super::{Dns, Errors, Place, PlainHttp, Route, Traces, Upstream};
 use crate::{host::HostPattern, network::Network, version::TlsVersion};
 
 /// A whole configuration.
@@ -35,6 +35,8 @@ pub struct Config {
     pub reload: Reload,
     /// `[log]`
     pub log: Log,
+    /// `[traces]`
+    pub traces: Option<Traces>,
     /// `[drain]`
     pub drain: Drain,
     /// `[compression]`
@@ -240,6 +242,8 @@ pub struct Log {
     pub level_place: Place,
     /// One line a request.
     pub access: bool,
+    /// Of the requests that went well so many in a hundred; those that did not are all logged.
+    pub access_percent: u8,
     /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0:
     /// every one.
     pub refused_per_minute: u32,

@@ -85,7 +85,9 @@ fn set_ours(headers: &mut HeaderMap, hop: &Hop<'_>, version: Version, has_trace:
         headers.insert(name.clone(), value.clone());
     }
     headers.insert(X_REQUEST_ID, hop.asker.id.clone());
-    if has_trace {
+    if let Some(span) = &hop.span {
+        trace::pass_on(headers, span);
+    } else if has_trace {
         trace::check(headers);
     } else if hop.forwarding.traceparent {
         trace::begin(headers, &hop.client.shard.request_ids);

@@ -9,9 +9,12 @@ mod cells;
 mod counters;
 mod encode;
 mod encode_fleet;
+mod encode_process;
 mod families;
 mod fleet;
 mod labels;
+mod lost;
+mod process;
 
 use std::{
     collections::BTreeMap,
@@ -33,6 +36,7 @@ pub use labels::{
     Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
     UpstreamOutcome,
 };
+pub use lost::{LostSpans, count_lost_lines_by};
 
 /// Everything that is counted in this process.
 #[derive(Debug)]
@@ -44,6 +48,9 @@ pub struct Metrics {
     /// Whether the last attempt failed.
     stale: AtomicBool,
     reloads: [AtomicU64; 2],
+    lost_spans: LostSpans,
+    /// When the process started, in seconds since 1970.
+    started: Option<f64>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +72,8 @@ impl Metrics {
             loaded: AtomicU64::new(0),
             stale: AtomicBool::new(false),
             reloads: Default::default(),
+            lost_spans: LostSpans::default(),
+            started: process::started(),
         })
     }
 
@@ -86,6 +95,12 @@ impl Metrics {
         let mut families = self.families();
         let new = || Arc::new(UpstreamMetrics::new(name, self.workers.len()));
         Arc::clone(families.upstreams.entry(name.to_owned()).or_insert_with(new))
+    }
+
+    /// Where lost spans are counted.
+    #[must_use]
+    pub fn lost_spans(&self) -> LostSpans {
+        self.lost_spans.clone()
     }
 
     /// A configuration came into force, with certificates that end then: a name and seconds since

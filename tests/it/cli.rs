@@ -68,6 +68,14 @@ impl Running {
         Self::spawn(tlsfloor(&["run", "-c", text(&folder.config())]))
     }
 
+    /// In an environment with one variable more.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn start_with(folder: &Folder, variable: &str, value: &Path) -> Self {
+        let mut command = tlsfloor(&["run", "-c", text(&folder.config())]);
+        command.env(variable, value);
+        Self::spawn(command)
+    }
+
     fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());

@@ -60,6 +60,8 @@ mod health;
 mod limits;
 /// Lines about requests and load balancers.
 mod logs;
+/// Every metric by name, kind and labels.
+mod metrics;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.
 mod plain_http;
 /// What API servers may speak.
@@ -81,5 +83,7 @@ mod routing;
 /// Requests that could be read two ways.
 mod smuggling;
 mod support;
+/// Spans of requests.
+mod traces;
 /// Other protocols behind an upgrade.
 mod upgrade;

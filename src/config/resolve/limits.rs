@@ -31,7 +31,9 @@ pub(super) fn log(raw: Option<Spanned<raw::Log>>, document: &mut Document<'_>) -
     let level_place = level_place.unwrap_or_else(|| Place::bare(key));
     let level = raw.level.map_or_else(|| "info".to_owned(), Spanned::into_inner);
     let access = value::switch(raw.access.as_ref(), false);
-    Log { format, level, level_place, access, refused_per_minute }
+    let (share, key) = (raw.access_percent.as_ref(), "log.access_percent");
+    let access_percent = value::number(document, share, key, 100, 0..=100);
+    Log { format, level, level_place, access, access_percent, refused_per_minute }
 }
 
 pub(super) fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_>) -> Drain {

@@ -17,7 +17,7 @@ mod routes;
 pub(super) mod tls;
 pub(super) mod value;
 
-use super::{Config, dns, document::Document, raw, upstream};
+use super::{Config, dns, document::Document, raw, traces, upstream};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
@@ -32,6 +32,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let errors = errors::errors(raw.errors, document);
     let reload = limits::reload(raw.reload, document);
     let log = limits::log(raw.log, document);
+    let traces = traces::traces(raw.traces, document);
     let drain = limits::drain(raw.drain, document);
     let compression = compression::compression(raw.compression, document);
     let limits = limits::limits(raw.limits, document);
@@ -47,6 +48,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         errors,
         reload,
         log,
+        traces,
         drain,
         compression,
         limits,
