@@ -148,6 +148,7 @@ impl Exchange {
         let upstreams = &snapshot.config.upstreams;
         let upstream = self.upstream.and_then(|upstream| upstreams.get(upstream));
         let tls = self.client.tls.as_ref();
+        let identity = tls.and_then(|tls| tls.identity.as_deref());
         tracing::info!(
             event = "access",
             client = %entry.address.ip,
@@ -165,6 +166,9 @@ impl Exchange {
             cipher = tls.map(|tls| tls.session.cipher.as_str()),
             sni = tls.and_then(|tls| tls.sni.as_ref()).map(|sni| sni.as_str()),
             ja4 = tls.map(|tls| tls.ja4.as_str()),
+            client_cert_subject = identity.and_then(|one| one.subject.as_deref()),
+            client_cert_san = identity.and_then(|one| one.san.as_deref()),
+            client_cert_fingerprint = identity.map(|one| &*one.fingerprint),
             route = route.map(|route| route.label.as_str()),
             upstream = upstream.map(|upstream| &*upstream.name),
             broke_off = entry.broke_off,
