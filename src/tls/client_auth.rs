@@ -4,31 +4,23 @@
 //! `accept` after it. A chain is verified, then its revocation, then its names, all before the
 //! handshake is over; a bad certificate is refused where none would be served.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error as TlsError, RootCertStore,
-    SignatureScheme,
-    client::danger::HandshakeSignatureValid,
-    crypto::aws_lc_rs::default_provider,
+    Error as TlsError, RootCertStore,
     pki_types::{CertificateDer, UnixTime},
-    server::{
-        WebPkiClientVerifier,
-        danger::{ClientCertVerified, ClientCertVerifier},
-    },
+    server::danger::ClientCertVerifier,
 };
 
 use super::{
     authorities::bundle,
     certificate::{Findings, is_authority},
-    identity::{ClientCertificate, Identity, names},
+    client_verifier::Verifier,
+    identity::{ClientCertificate, Identity},
     revocation::Revocation,
 };
-use crate::{
-    client_name::ClientName,
-    config::{self, ClientAuthMode, FileAt, Problem, StaleCrl},
-};
+use crate::config::{self, FileAt, Problem};
 
 /// What one site asks of its clients.
 #[derive(Debug)]
@@ -52,8 +44,8 @@ impl ClientAuth {
             None => None,
         };
         let fingerprint = fingerprint(config, &certificates, revocation.as_ref());
-        let chain = match chain_verifier(config.mode, roots, revocation.as_ref()) {
-            Ok(chain) => chain,
+        let verifier = match Verifier::new(config, roots, revocation) {
+            Ok(verifier) => Arc::new(verifier),
             Err(error) => {
                 let file = crl.unwrap_or(&config.ca);
                 let text = format!("{}: {error}", file.path.display());
@@ -61,7 +53,6 @@ impl ClientAuth {
                 return None;
             }
         };
-        let verifier = Arc::new(Verifier { chain, revocation, names: config.names.clone() });
         Some(Self { verifier, fingerprint, forward_chain: config.forward_chain })
     }
 
@@ -128,26 +119,6 @@ fn authorities(
     None
 }
 
-fn chain_verifier(
-    mode: ClientAuthMode,
-    roots: RootCertStore,
-    revocation: Option<&Revocation>,
-) -> Result<Arc<dyn ClientCertVerifier>, rustls::server::VerifierBuilderError> {
-    let provider = Arc::new(default_provider());
-    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    if mode == ClientAuthMode::Optional {
-        builder = builder.allow_unauthenticated();
-    }
-    if let Some(revocation) = revocation {
-        // The whole chain, and no list is a refusal: as nginx and HAProxy have it.
-        builder = builder.with_crls(revocation.lists.iter().cloned());
-        if revocation.stale == StaleCrl::Refuse {
-            builder = builder.enforce_revocation_expiration();
-        }
-    }
-    builder.build()
-}
-
 /// Everything that decides who is served; sessions of one must not be taken up under another.
 fn fingerprint(
     config: &config::ClientAuth,
@@ -176,72 +147,160 @@ fn fingerprint(
     fingerprint
 }
 
-/// The chain by rustls, then the names.
-struct Verifier {
-    chain: Arc<dyn ClientCertVerifier>,
-    revocation: Option<Revocation>,
-    names: Vec<ClientName>,
-}
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path, sync::Arc, time::Duration};
 
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("names", &self.names).finish_non_exhaustive()
-    }
-}
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+        IsCa, KeyIdMethod, KeyPair, SerialNumber, date_time_ymd,
+    };
+    use rustls::{
+        CertificateError, Error as TlsError,
+        pki_types::{CertificateDer, UnixTime},
+    };
 
-impl Verifier {
-    fn admits(&self, leaf: &CertificateDer<'_>) -> bool {
-        self.names.is_empty()
-            || names(leaf).iter().any(|name| self.names.iter().any(|one| one.admits(name)))
-    }
-}
+    use super::ClientAuth;
+    use crate::{
+        client_name::ClientName,
+        config::{self, ClientAuthMode, FileAt, Place, StaleCrl},
+        files::Files,
+        tls::certificate::Findings,
+    };
 
-impl ClientCertVerifier for Verifier {
-    fn client_auth_mandatory(&self) -> bool {
-        self.chain.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.root_hint_subjects()
+    /// The beginning of a year, some hours aside.
+    fn year(year: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600 + 86_400))
     }
 
-    fn verify_client_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, TlsError> {
-        if let Some(revocation) = &self.revocation {
-            revocation.notice_end(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    fn file(folder: &Path, name: &str) -> FileAt {
+        let place = Place { file: Arc::default(), line: 1, column: 1, key: String::new() };
+        FileAt { path: folder.join(name), place }
+    }
+
+    fn load(config: &config::ClientAuth) -> ClientAuth {
+        let files = Files::default();
+        let mut findings = Findings::new(&files, 1_800_000_000);
+        let loaded = ClientAuth::load(config, &mut findings);
+        loaded.unwrap_or_else(|| panic!("{:?}", findings.problems))
+    }
+
+    struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+    impl Authority {
+        fn new() -> Self {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
         }
-        let verified = self.chain.verify_client_cert(leaf, intermediates, now)?;
-        if self.admits(leaf) {
-            return Ok(verified);
+
+        /// A certificate that ends in 2032.
+        fn client(&self) -> CertificateDer<'static> {
+            let mut params = CertificateParams::default();
+            params.not_after = date_time_ymd(2032, 1, 1);
+            let key = KeyPair::generate().unwrap();
+            params.signed_by(&key, &self.0).unwrap().der().clone()
         }
-        tracing::debug!(identity = ?Identity::read(leaf), "no name of the certificate is allowed");
-        // access_denied: a good certificate, but not here (RFC 8446 6.2).
-        Err(CertificateError::ApplicationVerificationFailure.into())
+
+        /// A list that is good until 2030.
+        fn list(&self, number: u64) -> Vec<u8> {
+            let list = CertificateRevocationListParams {
+                this_update: date_time_ymd(2020, 1, 1),
+                next_update: date_time_ymd(2030, 1, 1),
+                crl_number: SerialNumber::from(number),
+                issuing_distribution_point: None,
+                revoked_certs: Vec::new(),
+                key_identifier_method: KeyIdMethod::Sha256,
+            };
+            list.signed_by(&self.0).unwrap().der().to_vec()
+        }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.chain.verify_tls12_signature(message, certificate, signed)
+    fn config(folder: &Path) -> config::ClientAuth {
+        config::ClientAuth {
+            mode: ClientAuthMode::Required,
+            ca: file(folder, "ca.pem"),
+            crl: Some(file(folder, "a.crl")),
+            stale_crl: StaleCrl::Refuse,
+            names: Vec::new(),
+            forward_chain: false,
+        }
     }
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.chain.verify_tls13_signature(message, certificate, signed)
+    #[test]
+    fn a_session_that_is_taken_up_is_verified_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        fs::write(folder.path().join("ca.pem"), authority.0.pem()).unwrap();
+        fs::write(folder.path().join("a.crl"), authority.list(1)).unwrap();
+        let refuse = load(&config(folder.path()));
+        let warn = load(&config::ClientAuth { stale_crl: StaleCrl::Warn, ..config(folder.path()) });
+        let chain = [authority.client()];
+        let shown = |auth: &ClientAuth, resumed, at| {
+            auth.shown(Some(&chain), resumed, year(at)).map(|shown| shown.unwrap().leaf)
+        };
+        let good = Ok(chain[0].to_vec());
+        assert_eq!(shown(&refuse, true, 2029), good);
+        let stale = shown(&refuse, true, 2031).unwrap_err();
+        assert!(
+            matches!(
+                stale,
+                TlsError::InvalidCertificate(CertificateError::ExpiredRevocationListContext { .. })
+            ),
+            "{stale}"
+        );
+        assert_eq!(shown(&warn, true, 2031), good);
+        let expired = shown(&warn, true, 2033).unwrap_err();
+        assert!(
+            matches!(
+                expired,
+                TlsError::InvalidCertificate(CertificateError::ExpiredContext { .. })
+            ),
+            "{expired}"
+        );
+        assert_eq!(shown(&warn, false, 2033), good, "rustls has just verified it");
     }
 
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+    #[test]
+    fn nobody_comes_without_a_certificate_where_one_is_required() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ca.pem"), Authority::new().0.pem()).unwrap();
+        let required = config::ClientAuth { crl: None, ..config(folder.path()) };
+        let optional = config::ClientAuth { mode: ClientAuthMode::Optional, ..required.clone() };
+        let without = |config: &config::ClientAuth| load(config).shown(None, true, year(2029));
+        assert_eq!(without(&required).unwrap_err(), TlsError::NoCertificatesPresented);
+        assert!(without(&optional).unwrap().is_none());
+    }
+
+    #[test]
+    fn whatever_decides_who_is_served_is_in_the_fingerprint() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        fs::write(folder.path().join("ca.pem"), authority.0.pem()).unwrap();
+        fs::write(folder.path().join("a.crl"), authority.list(1)).unwrap();
+        let base = config(folder.path());
+        let print = |config: &config::ClientAuth| *load(config).fingerprint();
+        let names = |names: &[&str]| {
+            let names = names.iter().map(|name| ClientName::parse(name).unwrap()).collect();
+            config::ClientAuth { names, ..base.clone() }
+        };
+        let mut all = vec![
+            print(&base),
+            print(&config::ClientAuth { mode: ClientAuthMode::Optional, ..base.clone() }),
+            print(&config::ClientAuth { stale_crl: StaleCrl::Warn, ..base.clone() }),
+            print(&config::ClientAuth { crl: None, ..base.clone() }),
+            print(&names(&["a.b"])),
+            print(&names(&["a", "b"])),
+        ];
+        assert_eq!(print(&base), print(&base));
+        fs::write(folder.path().join("a.crl"), authority.list(2)).unwrap();
+        all.push(print(&base));
+        let more = authority.0.pem() + &Authority::new().0.pem();
+        fs::write(folder.path().join("ca.pem"), more).unwrap();
+        all.push(print(&base));
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
     }
 }

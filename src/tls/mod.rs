@@ -8,6 +8,7 @@ mod authorities;
 mod certificate;
 mod client;
 mod client_auth;
+mod client_verifier;
 mod identity;
 mod pem;
 mod revocation;

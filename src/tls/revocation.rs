@@ -94,7 +94,7 @@ impl Revocation {
 
     /// Says once that a list has gone out of date; a snapshot that is built later says it again.
     pub(super) fn notice_end(&self, now: i64) {
-        if self.ends > now || self.said.swap(true, Ordering::Relaxed) {
+        if !self.is_to_be_said(now) {
             return;
         }
         let file = self.name.as_str();
@@ -106,6 +106,12 @@ impl Revocation {
                 tracing::warn!(file, "a revocation list is out of date and counts on");
             }
         }
+    }
+}
+
+impl Revocation {
+    fn is_to_be_said(&self, now: i64) -> bool {
+        self.ends <= now && !self.said.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -163,4 +169,21 @@ fn mismatches(lists: &[List], authorities: &[CertificateDer<'_>]) -> Vec<String>
         format!("there is no list of {shown}: clients with certificates from it are refused")
     });
     strangers.chain(bare).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::Revocation;
+    use crate::config::StaleCrl;
+
+    #[test]
+    fn the_end_of_a_list_is_said_once() {
+        let (stale, name) = (StaleCrl::Warn, "a.crl".to_owned());
+        let said = AtomicBool::new(false);
+        let revocation = Revocation { lists: Vec::new(), stale, name, ends: 100, said };
+        let said = [98, 99, 100, 101, 102].map(|now| revocation.is_to_be_said(now));
+        assert_eq!(said, [false, false, true, false, false]);
+    }
 }
