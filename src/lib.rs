@@ -34,7 +34,7 @@
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy port refusals    connections each | as meant | cells | judge | in | log
 //! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
-//! chance drain fields files host io label network pace panics request_id
+//! chance client_name drain fields files host io label network pace panics request_id
 //! session signals sockets template timer tunnel version wire    ground
 //! ```
 //!
@@ -61,6 +61,7 @@ pub mod app;
 mod bounds;
 mod chance;
 pub mod cli;
+pub mod client_name;
 mod clients;
 mod closing;
 pub mod config;

@@ -3,6 +3,7 @@
 //! `cli` loads it, `snapshot` builds from it. Every problem is reported at once, with its line and
 //! key. It must read no file but the configuration itself; certificates are `tls`'s to read.
 
+mod client_auth;
 mod dns;
 mod document;
 mod error;
@@ -10,6 +11,7 @@ mod error_answers;
 mod header_rules;
 mod plain_http;
 mod raw;
+mod raw_client_auth;
 mod raw_errors;
 mod raw_plain_http;
 mod raw_routes;
@@ -29,6 +31,7 @@ use std::{
 
 use crate::files::{FileError, Files};
 
+pub use client_auth::{ClientAuth, ClientAuthMode, StaleCrl};
 pub use dns::Dns;
 pub use error::{Place, Problem, Problems};
 pub use error_answers::{ErrorPage, Errors, UnknownHost};

@@ -10,7 +10,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{dns, raw_errors, raw_plain_http, raw_routes, shape, traces, upstream::raw::Upstream};
+use super::{
+    dns, raw_client_auth::ClientAuth, raw_errors, raw_plain_http, raw_routes, shape, traces,
+    upstream::raw::Upstream,
+};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -109,6 +112,9 @@ pub(super) struct Tls {
     /// Certificates for names that no host below claims; RSA and ECDSA side by side is normal.
     #[schemars(with = "Vec<Certificate>")]
     pub certificates: Vec<Spanned<Certificate>>,
+    /// Which certificates clients have to show, or may.
+    #[schemars(with = "ClientAuth")]
+    pub client_auth: Option<Spanned<ClientAuth>>,
     /// Names with a floor or certificates of their own.
     #[schemars(with = "Vec<TlsHost>")]
     pub hosts: Vec<Spanned<TlsHost>>,
@@ -141,6 +147,10 @@ pub(super) struct TlsHost {
     #[schemars(with = "Vec<Certificate>")]
     #[serde(default)]
     pub certificates: Vec<Spanned<Certificate>>,
+    /// Which certificates clients have to show, or may; absent: as in `[tls]`.
+    #[schemars(with = "ClientAuth")]
+    #[serde(default)]
+    pub client_auth: Option<Spanned<ClientAuth>>,
 }
 
 /// What the two sides are told about each other.

@@ -87,6 +87,10 @@ shapes! {
     ProxyProtocol = { "type": "string", "enum": ["none", "v1", "v2"] };
     /// The versions that there are.
     Minimum = { "type": "string", "enum": ["1.2", "1.3"] };
+    /// What is asked of clients.
+    ClientAuthMode = { "type": "string", "enum": ["required", "optional", "none"] };
+    /// What a revocation list does that is out of date.
+    StaleCrl = { "type": "string", "enum": ["refuse", "warn"] };
     /// What a plain port does.
     Action = { "type": "string", "enum": ["redirect", "refuse", "forward"] };
     /// How an upstream is told who asks.

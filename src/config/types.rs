@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Dns, Errors, Place, PlainHttp, Route, Traces, Upstream};
+use super::{ClientAuth, Dns, Errors, Place, PlainHttp, Route, Traces, Upstream};
 use crate::{host::HostPattern, network::Network, version::TlsVersion};
 
 /// A whole configuration.
@@ -73,6 +73,8 @@ pub struct Tls {
     pub minimum: TlsVersion,
     /// Certificates for every name that no host below claims.
     pub certificates: Vec<CertificateSource>,
+    /// What is asked of clients; none: no certificate.
+    pub client_auth: Option<ClientAuth>,
     /// Names with a floor or certificates of their own.
     pub hosts: Vec<TlsHost>,
 }
@@ -86,6 +88,8 @@ pub struct TlsHost {
     pub minimum: TlsVersion,
     /// Empty: those of `[tls]`.
     pub certificates: Vec<CertificateSource>,
+    /// What is asked of clients of these names; none: no certificate.
+    pub client_auth: Option<ClientAuth>,
     /// Where the host stands, for problems found later.
     #[serde(skip)]
     pub place: Place,
@@ -122,7 +126,7 @@ pub enum CertificateSource {
 }
 
 /// A file that something else than a certificate is in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct FileAt {
     /// Absolute or relative to the working directory by now.

@@ -14,7 +14,7 @@ use std::{
 
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::Tunnel;
+use super::{Tunnel, client_cert};
 use crate::{
     hello::Ja4,
     host::Host,
@@ -24,6 +24,7 @@ use crate::{
     session::Session,
     shard::Shard,
     timer::Ticks,
+    tls::{ClientCertificate, Identity},
 };
 
 /// How long after a response an HTTP/1.1 connection is parked; shorter, and a busy one would be
@@ -71,6 +72,8 @@ pub(crate) struct TlsFacts {
     pub sni: Option<Host>,
     /// The fingerprint of its hello.
     pub ja4: Ja4,
+    /// Who the client is by a certificate that was verified.
+    pub identity: Option<Box<Identity>>,
     /// The same as fields for an upstream: what a request needs is made once a connection.
     pub fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -83,7 +86,12 @@ const X_TLS_VERSION: HeaderName = HeaderName::from_static("x-tls-version");
 impl TlsFacts {
     /// Facts of a connection whose handshake is over.
     #[must_use]
-    pub(crate) fn new(session: Session, sni: Option<Host>, ja4: Ja4) -> Self {
+    pub(crate) fn new(
+        session: Session,
+        sni: Option<Host>,
+        ja4: Ja4,
+        certificate: Option<ClientCertificate>,
+    ) -> Self {
         let said = [
             (X_TLS_VERSION, Some(session.version.as_str())),
             (X_TLS_CIPHER, Some(session.cipher.as_str())),
@@ -93,8 +101,10 @@ impl TlsFacts {
         // Names, fingerprints and labels have no byte that a field may not have.
         let field =
             |(name, text): (_, Option<&str>)| Some((name, HeaderValue::from_str(text?).ok()?));
-        let fields = said.into_iter().filter_map(field).collect();
-        Self { session, sni, ja4, fields }
+        let shown = certificate.iter().flat_map(client_cert::fields);
+        let fields = said.into_iter().filter_map(field).chain(shown).collect();
+        let identity = certificate.map(|certificate| Box::new(certificate.identity));
+        Self { session, sni, ja4, identity, fields }
     }
 }
 

@@ -39,6 +39,7 @@ const FLOORS: &[&[&str]] = &[
     &["hello", "proxy_protocol"],
     &[
         "chance",
+        "client_name",
         "drain",
         "fields",
         "files",
@@ -67,7 +68,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("rustls_pemfile", &["tls/pem.rs"]),
     ("rustls_native_certs", &["tls/client.rs"]),
     ("webpki_roots", &["tls/client.rs"]),
-    ("x509_parser", &["tls/certificate.rs"]),
+    (
+        "x509_parser",
+        &["tls/certificate.rs", "tls/identity.rs", "tls/revocation.rs", "tls/subject.rs"],
+    ),
     ("toml", &["config/"]),
     ("schemars", &["config/"]),
     ("tracing_subscriber", &["telemetry.rs"]),

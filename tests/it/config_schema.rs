@@ -88,6 +88,11 @@ fn the_schema_accepts_what_the_parser_accepts() {
         ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.3\"\n", true),
         ("[[tls.hosts]]\nnames = [\"a\"]\nminimum = \"1.1\"\n", false),
         ("[[tls.hosts]]\nminimum = \"1.3\"\n", false),
+        ("[tls.client_auth]\nca = \"a\"\nmode = \"optional\"\nnames = [\"*.a.com\"]\n", true),
+        ("[tls.client_auth]\nca = \"a\"\nmode = \"maybe\"\n", false),
+        ("[tls.client_auth]\nca = \"a\"\ncrl = \"b\"\nstale_crl = \"ignore\"\n", false),
+        ("[[tls.hosts]]\nnames = [\"a\"]\nclient_auth = { mode = \"none\" }\n", true),
+        ("[[tls.hosts]]\nnames = [\"a\"]\nclient_auth = true\n", false),
         ("[drain]\ndelay = \"0s\"\n", true),
         ("[drain]\ndelay = \"soon\"\n", false),
     ];

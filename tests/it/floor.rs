@@ -188,6 +188,7 @@ async fn a_session_is_resumed_where_it_was_made_and_nowhere_else() {
             names: vec![tlsfloor::host::HostPattern::parse("other.example").unwrap()],
             minimum: config.tls.minimum,
             certificates: vec![other],
+            client_auth: None,
             place,
         });
     });

@@ -30,6 +30,8 @@ mod bounds;
 mod certificates;
 /// The real binary: exit codes, output, signals.
 mod cli;
+/// Client certificates.
+mod client_auth;
 /// Compression of responses.
 mod compression;
 /// Configurations, and what is wrong with them.

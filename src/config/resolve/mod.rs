@@ -4,6 +4,7 @@
 //! document, and a default stands in for the value until all are known.
 
 mod bounds;
+mod client_auth;
 mod compression;
 mod errors;
 mod forwarding;

@@ -170,6 +170,7 @@ impl Exchange {
     fn write_log(&self, entry: &Entry) {
         let Some(share) = self.share(entry) else { return };
         let tls = self.client.tls.as_ref();
+        let identity = tls.and_then(|tls| tls.identity.as_deref());
         tracing::info!(
             event = "access",
             client = %entry.address.ip,
@@ -187,6 +188,9 @@ impl Exchange {
             cipher = tls.map(|tls| tls.session.cipher.as_str()),
             sni = tls.and_then(|tls| tls.sni.as_ref()).map(|sni| sni.as_str()),
             ja4 = tls.map(|tls| tls.ja4.as_str()),
+            client_cert_subject = identity.and_then(|one| one.subject.as_deref()),
+            client_cert_san = identity.and_then(|one| one.san.as_deref()),
+            client_cert_fingerprint = identity.map(|one| &*one.fingerprint),
             route = self.route_label(),
             upstream = self.upstream_name(),
             broke_off = entry.broke_off,
