@@ -34,6 +34,7 @@ use crate::{
     shard::Loads,
     snapshot::{Basis, Snapshot},
     sockets,
+    tls::watch_expiry,
     upstream::control,
     worker::{self, Setup},
 };
@@ -193,7 +194,13 @@ impl App {
         let fleets = self.snapshot.upstreams.clone();
         let dns = self.snapshot.config.dns.clone();
         let (first, resolved) = std::sync::mpsc::channel();
-        self.start_thread("control", |stop| control::keep(fleets, dns, first, stop))?;
+        let snapshot = Arc::clone(&self.snapshot);
+        self.start_thread("control", |stop| async move {
+            tokio::select! {
+                () = control::keep(fleets, dns, first, stop) => {}
+                never = watch_expiry(|| snapshot.sites.expiries()) => match never {},
+            }
+        })?;
         Ok(resolved)
     }
 

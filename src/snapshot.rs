@@ -72,7 +72,9 @@ impl Snapshot {
     pub fn build(config: Config, basis: &Basis<'_>) -> Result<(Self, Vec<Problem>), Problems> {
         let Basis { generation, metrics, files } = *basis;
         let mut problems = Vec::new();
-        let sites = kept(tls::build(&config.tls, files, now()), &mut problems);
+        let counters = metrics.tickets();
+        let basis = tls::Basis { files, now: now(), before: None, counters };
+        let sites = kept(tls::build(&config.tls, basis), &mut problems);
         let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref(), files);
         let hash = kept(hash.map_err(|problem| vec![problem]), &mut problems);
         let pages = kept(ErrorPages::load(&config.errors, files), &mut problems);

@@ -39,7 +39,7 @@ pub use routes::{
 };
 pub use types::{
     Algorithm, CertificateSource, ClientBounds, Compression, Config, Drain, FileAt, ForwardedStyle,
-    Forwarding, Hsts, Limits, Listen, Log, LogFormat, RouteBounds, Tls, TlsHost,
+    Forwarding, Hsts, Limits, Listen, Log, LogFormat, RouteBounds, Stranger, Tls, TlsHost,
 };
 pub use upstream::{
     Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,

@@ -67,8 +67,46 @@ pub struct Tls {
     pub minimum: TlsVersion,
     /// Certificates for every name that no host below claims.
     pub certificates: Vec<CertificateSource>,
+    /// What a client gets that names no host.
+    pub without_sni: Stranger,
+    /// What a client gets that names a host which is not here.
+    pub unknown_sni: Stranger,
+    /// Secrets of session tickets; absent: one of this process.
+    pub ticket_secret: Option<FileAt>,
+    /// How long a session can be resumed.
+    #[serde(serialize_with = "seconds")]
+    pub ticket_lifetime: Duration,
     /// Names with a floor or certificates of their own.
     pub hosts: Vec<TlsHost>,
+}
+
+impl Tls {
+    /// With a floor and certificates, everything else by default.
+    #[must_use]
+    pub fn new(minimum: TlsVersion, certificates: Vec<CertificateSource>) -> Self {
+        Self {
+            minimum,
+            certificates,
+            without_sni: Stranger::Default,
+            unknown_sni: Stranger::Default,
+            ticket_secret: None,
+            ticket_lifetime: Self::TICKET_LIFETIME,
+            hosts: Vec::new(),
+        }
+    }
+
+    /// `tls.ticket_lifetime` by default.
+    pub(super) const TICKET_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+}
+
+/// What a client gets whose name is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stranger {
+    /// The default site.
+    Default,
+    /// The alert `unrecognized_name` (RFC 6066 3).
+    Refuse,
 }
 
 /// `[[tls.hosts]]`
@@ -95,6 +133,9 @@ pub enum CertificateSource {
         chain: PathBuf,
         /// The private key.
         key: PathBuf,
+        /// An OCSP response for the leaf.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ocsp: Option<FileAt>,
         /// Where the chain's value stands.
         #[serde(skip)]
         chain_place: Place,

@@ -165,7 +165,16 @@ impl Metrics {
             ("tlsfloor_handshake_failures", "TLS handshakes that did not complete"),
             [("reason", words::<HandshakeFailure>())],
             &self.tables(|worker| &worker.handshake_failures),
-        )
+        )?;
+        let help = "Session tickets that clients brought, by what became of them";
+        let mut family =
+            to.encode_descriptor("tlsfloor_tickets", help, None, MetricType::Counter)?;
+        for (result, count) in self.tickets.counts() {
+            family
+                .encode_family(&[("result", result)])?
+                .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+        }
+        Ok(())
     }
 
     fn requests(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -12,6 +12,7 @@ mod encode_fleet;
 mod families;
 mod fleet;
 mod labels;
+mod tickets;
 
 use std::{
     collections::BTreeMap,
@@ -31,12 +32,14 @@ pub use labels::{
     Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
     UpstreamOutcome,
 };
+pub use tickets::{TicketCounters, TicketResult};
 
 /// Everything that is counted in this process.
 #[derive(Debug)]
 pub struct Metrics {
     workers: Box<[Arc<Counters>]>,
     families: Mutex<Families>,
+    tickets: Arc<TicketCounters>,
     generation: AtomicU64,
     loaded: AtomicU64,
 }
@@ -56,6 +59,7 @@ impl Metrics {
         Arc::new(Self {
             workers: (0..workers).map(|_| Arc::default()).collect(),
             families: Mutex::default(),
+            tickets: Arc::default(),
             generation: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
         })
@@ -84,6 +88,11 @@ impl Metrics {
     /// When the certificates in force end: a name and seconds since 1970 each.
     pub fn certificates(&self, expiries: impl IntoIterator<Item = (String, i64)>) {
         self.families().certificates = expiries.into_iter().collect();
+    }
+
+    /// The counters of session tickets.
+    pub fn tickets(&self) -> Arc<TicketCounters> {
+        Arc::clone(&self.tickets)
     }
 
     /// A configuration came into force.

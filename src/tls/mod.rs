@@ -6,10 +6,16 @@
 mod accept;
 mod certificate;
 mod client;
+mod clock;
+mod expiry;
+mod ocsp;
 mod pem;
 mod settings;
 mod sites;
+mod tickets;
 
 pub use accept::{Accepted, HandshakeError, TlsStream, accept};
 pub use client::{Agreed, ClientTls, Offer, ServerStream};
-pub use sites::{Site, Sites, build};
+pub use expiry::{Expiry, watch as watch_expiry};
+pub use sites::{Basis, Site, Sites, build};
+pub use tickets::Tickets;
