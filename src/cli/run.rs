@@ -18,12 +18,6 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let config = config::load(path, &Files::default())?;
     let has_secret = config.tls.ticket_secret.is_some();
     serve(config, |app| {
-        if !has_secret {
-            tracing::info!(
-                event = "config",
-                "no tls.ticket_secret: sessions resume on this replica only"
-            );
-        }
         let addresses = app.addresses();
         tracing::info!(
             event = "start",
@@ -32,6 +26,10 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
             http = ?addresses.http,
             admin = %addresses.admin,
         );
+        if !has_secret {
+            let text = "no tls.ticket_secret: sessions resume on this replica only";
+            tracing::info!(event = "config", "{text}");
+        }
         Ok(())
     })
 }

@@ -218,65 +218,24 @@ impl<'a> Values<'a> {
 }
 
 #[cfg(test)]
+#[path = "../../tests/it/support/ocsp.rs"]
+mod samples;
+
+#[cfg(test)]
 mod tests {
     use rustls::pki_types::CertificateDer;
-    use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-    use super::{Staple, StapleError};
+    use std::sync::Arc;
 
-    /// One DER value.
-    fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-        let content = parts.concat();
-        let mut bytes = vec![tag];
-        match u8::try_from(content.len()) {
-            Ok(length) if length < 0x80 => bytes.push(length),
-            _ => {
-                bytes.push(0x82);
-                bytes.extend(u16::try_from(content.len()).unwrap().to_be_bytes());
-            }
-        }
-        bytes.extend(content);
-        bytes
-    }
-
-    const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
-    const SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
-    const BASIC: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
-
-    struct Said<'a> {
-        hash: &'a [u8],
-        status: &'a [u8],
-        serial: &'a [u8],
-        issuer: &'a [u8],
-        next: Option<&'a str>,
-    }
-
-    fn response(said: &Said<'_>) -> Vec<u8> {
-        let digest = match said.hash == SHA1 {
-            true => &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
-            false => &aws_lc_rs::digest::SHA256,
-        };
-        let issuer = aws_lc_rs::digest::digest(digest, said.issuer);
-        let algorithm = value(0x30, &[&value(6, &[said.hash])]);
-        let id = [
-            algorithm.clone(),
-            value(4, &[issuer.as_ref()]),
-            value(4, &[&[0; 20]]),
-            value(2, &[said.serial]),
-        ];
-        let id = value(0x30, &[&id.concat()]);
-        let this = value(0x18, &[b"20270101000000Z"]);
-        let next = said
-            .next
-            .map(|next| value(0xa0, &[&value(0x18, &[next.as_bytes()])]))
-            .unwrap_or_default();
-        let single = value(0x30, &[&id, said.status, &this, &next]);
-        let responder = value(0xa2, &[&value(4, &[&[1; 20]])]);
-        let data = value(0x30, &[&responder, &this, &value(0x30, &[&single])]);
-        let basic = value(0x30, &[&data, &algorithm, &value(3, &[&[0, 1, 2]])]);
-        let bytes = value(0x30, &[&value(6, &[BASIC]), &value(4, &[&basic])]);
-        value(0x30, &[&[0x0a, 1, 0], &value(0xa0, &[&bytes])])
-    }
+    use super::{
+        Staple, StapleError,
+        samples::{GOOD, Hash, REVOKED, Said, UNKNOWN},
+    };
+    use crate::{
+        config::{CertificateSource, FileAt, Place},
+        files::Files,
+        tls::certificate::{Certificate, Findings},
+    };
 
     fn leaf() -> CertificateDer<'static> {
         let key = rcgen::KeyPair::generate().unwrap();
@@ -284,55 +243,83 @@ mod tests {
         params.self_signed(&key).unwrap().der().clone()
     }
 
+    const DAY: i64 = 86_400;
     /// 2027-01-02
     const NOW: i64 = 1_798_848_000;
-    const GOOD: &[u8] = &[0x80, 0];
-    const REVOKED: &[u8] =
-        &[0xa1, 17, 0x18, 15, 50, 48, 50, 55, 48, 49, 48, 49, 48, 48, 48, 48, 48, 48, 90];
-    const NEXT: Option<&str> = Some("20270108000000Z");
+
+    fn said(leaf: &CertificateDer<'_>) -> Said {
+        Said::good(leaf, "20270101000000Z", "20270108000000Z")
+    }
 
     #[test]
     fn only_what_is_good_fresh_and_its_own_is_stapled() {
-        let der = leaf();
-        let (_, leaf) = X509Certificate::from_der(&der).unwrap();
-        let (serial, issuer) = (leaf.raw_serial(), leaf.issuer().as_raw());
-        let said = |hash, status, next| Said { hash, status, serial, issuer, next };
-        let read = |said: &Said<'_>, now| Staple::read(&response(said), &der, now);
-        for hash in [SHA1, SHA256] {
-            let staple = read(&said(hash, GOOD, NEXT), NOW).unwrap();
-            assert_eq!(staple.fresh, NOW - 86_400..NOW + 6 * 86_400);
+        let leaf = leaf();
+        let good = || said(&leaf);
+        let read = |said: Said, now| Staple::read(&said.response(), &leaf, now);
+        for hash in [Hash::Sha1, Hash::Sha256] {
+            let staple = read(Said { hash, ..good() }, NOW).unwrap();
+            assert_eq!(staple.fresh, NOW - DAY..NOW + 6 * DAY);
         }
-        let good = said(SHA1, GOOD, NEXT);
-        let refused = |said: &Said<'_>, now| read(said, now).unwrap_err();
-        assert!(matches!(refused(&good, NOW + 6 * 86_400), StapleError::Stale(_)));
-        assert!(matches!(refused(&good, NOW - 86_401), StapleError::Early(_)));
-        assert_eq!(refused(&said(SHA1, REVOKED, NEXT), NOW), StapleError::Revoked);
-        assert_eq!(refused(&said(SHA1, &[0x82, 0], NEXT), NOW), StapleError::Unknown);
-        assert_eq!(refused(&said(SHA1, GOOD, None), NOW), StapleError::Endless);
-        let serial = Said { serial: &[1], ..said(SHA1, GOOD, NEXT) };
-        assert_eq!(refused(&serial, NOW), StapleError::Foreign);
-        let issuer = Said { issuer: &[0x30, 0], ..said(SHA1, GOOD, NEXT) };
-        assert_eq!(refused(&issuer, NOW), StapleError::Foreign);
+        let refused = |said: Said, now| read(said, now).unwrap_err();
+        assert!(matches!(refused(good(), NOW + 6 * DAY), StapleError::Stale(_)));
+        assert!(matches!(refused(good(), NOW - DAY - 1), StapleError::Early(_)));
+        for (other, error) in [
+            (Said { status: REVOKED, ..good() }, StapleError::Revoked),
+            (Said { status: UNKNOWN, ..good() }, StapleError::Unknown),
+            (Said { next_update: None, ..good() }, StapleError::Endless),
+            (Said { serial: vec![1], ..good() }, StapleError::Foreign),
+            (Said { issuer: vec![0x30, 0], ..good() }, StapleError::Foreign),
+        ] {
+            assert_eq!(refused(other, NOW), error);
+        }
+        assert_eq!(Said { status: GOOD, ..good() }.response(), good().response());
     }
 
     #[test]
     fn der_pem_and_base64_are_read_and_nothing_else() {
         use base64::Engine;
-        let der = leaf();
-        let (_, leaf) = X509Certificate::from_der(&der).unwrap();
-        let (serial, issuer) = (leaf.raw_serial(), leaf.issuer().as_raw());
-        let bytes = response(&Said { hash: SHA1, status: GOOD, serial, issuer, next: NEXT });
+        let leaf = leaf();
+        let bytes = said(&leaf).response();
         let text = base64::engine::general_purpose::STANDARD.encode(&bytes);
         let pem = pem::encode(&pem::Pem::new("OCSP RESPONSE", bytes.clone()));
         for good in [bytes.as_slice(), text.as_bytes(), pem.as_bytes()] {
-            assert_eq!(Staple::read(good, &der, NOW).unwrap().der, bytes);
+            assert_eq!(Staple::read(good, &leaf, NOW).unwrap().der, bytes);
         }
         for length in 0..bytes.len() {
-            assert!(Staple::read(&bytes[..length], &der, NOW).is_err(), "{length}");
+            assert!(Staple::read(&bytes[..length], &leaf, NOW).is_err(), "{length}");
         }
-        let refused = |bytes: &[u8]| Staple::read(bytes, &der, NOW).unwrap_err();
+        let refused = |bytes: &[u8]| Staple::read(bytes, &leaf, NOW).unwrap_err();
         assert_eq!(refused(b"x"), StapleError::Unreadable);
         // tryLater
         assert_eq!(refused(&[0x30, 3, 0x0a, 1, 3]), StapleError::Unsuccessful);
+    }
+
+    #[test]
+    fn a_response_is_served_exactly_while_it_is_fresh() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let leaf = params.self_signed(&key).unwrap();
+        let response = Said::good(leaf.der(), "20270101000000Z", "20270103000000Z").response();
+        let [chain, private, ocsp] =
+            ["c.pem", "k.pem", "o.der"].map(|name| folder.path().join(name));
+        std::fs::write(&chain, leaf.pem()).unwrap();
+        std::fs::write(&private, key.serialize_pem()).unwrap();
+        std::fs::write(&ocsp, &response).unwrap();
+        let place = Place { file: Arc::default(), line: 1, column: 1, key: "k".into() };
+        let ocsp = Some(FileAt { path: ocsp, place: place.clone() });
+        let (chain_place, key_place) = (place.clone(), place);
+        let source = CertificateSource::Files { chain, key: private, ocsp, chain_place, key_place };
+        let files = Files::default();
+        let mut findings = Findings::new(&files, NOW);
+        let loaded = Certificate::load(&source, &mut findings).unwrap();
+        assert_eq!((findings.problems, findings.warnings), (vec![], vec![]));
+        for (now, fresh) in
+            [(-DAY - 1, false), (-DAY, true), (0, true), (DAY - 1, true), (DAY, false)]
+        {
+            let served = loaded.served(NOW + now);
+            assert_eq!(served.ocsp.as_ref(), fresh.then_some(&response), "{now}");
+            assert_eq!(served.cert, loaded.key.cert);
+        }
     }
 }

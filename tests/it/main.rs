@@ -58,6 +58,10 @@ mod health;
 mod limits;
 /// Lines about requests and load balancers.
 mod logs;
+/// Names that nobody here has.
+mod names;
+/// OCSP responses from files.
+mod ocsp;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.
 mod plain_http;
 /// What API servers may speak.
@@ -75,5 +79,7 @@ mod routing;
 /// Requests that could be read two ways.
 mod smuggling;
 mod support;
+/// Sessions that are taken up again, on any replica.
+mod tickets;
 /// Other protocols behind an upgrade.
 mod upgrade;

@@ -149,3 +149,108 @@ fn own(lifetime: u64) -> Result<Schedule, Vec<Problem>> {
         vec![Problem::bare("tls.ticket_secret", format!("no random numbers: {error}"))]
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use rustls::server::ProducesTickets;
+
+    use super::{MOST, Member, Schedule, Tickets, members};
+    use crate::{
+        config::{FileAt, Place, Tls},
+        files::Files,
+        version::TlsVersion,
+    };
+
+    /// Tickets with these secrets, or without a file, as a reload builds them.
+    fn load(secrets: Option<&str>, lifetime: u64, before: Option<&Tickets>) -> Tickets {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tls = Tls::new(TlsVersion::Tls12, Vec::new());
+        tls.ticket_lifetime = Duration::from_secs(lifetime);
+        tls.ticket_secret = secrets.map(|letters| {
+            let path = folder.path().join("t.key");
+            let lines: Vec<_> = letters.chars().map(|one| one.to_string().repeat(32)).collect();
+            std::fs::write(&path, lines.join("\n")).unwrap();
+            let place = Place { file: Arc::default(), line: 1, column: 1, key: "k".into() };
+            FileAt { path, place }
+        });
+        Tickets::load(&tls, &Files::default(), before, Arc::default()).unwrap()
+    }
+
+    /// Whether a ticket of one is opened by the other, for sites that ask for this and that.
+    fn shares(one: &mut Tickets, this: &[u8], other: &mut Tickets, that: &[u8]) -> bool {
+        let ticket = one.of_context(TlsVersion::Tls12, this).encrypt(b"session").unwrap();
+        let opened = other.of_context(TlsVersion::Tls12, that).decrypt(&ticket);
+        opened.is_some_and(|session| session == b"session")
+    }
+
+    #[test]
+    fn a_reload_goes_on_with_what_was() {
+        let none: &[u8] = b"none";
+        for (before, lifetime, after, other_lifetime) in [
+            (Some("a"), 3600, Some("a"), 3600),
+            (Some("a"), 3600, Some("b"), 3600),
+            (Some("a"), 3600, Some("a"), 7200),
+            (Some("a"), 3600, None, 3600),
+            (None, 3600, None, 3600),
+            (None, 3600, None, 7200),
+            (None, 3600, Some("a"), 3600),
+        ] {
+            let mut first = load(before, lifetime, None);
+            let mut second = load(after, other_lifetime, Some(&first));
+            let mut third = load(after, other_lifetime, Some(&second));
+            let name = format!("{before:?} {lifetime} {after:?} {other_lifetime}");
+            assert!(shares(&mut first, none, &mut second, none), "{name}");
+            assert!(shares(&mut first, none, &mut third, none), "{name}: two reloads later");
+            assert!(shares(&mut second, none, &mut third, none), "{name}");
+            let same = before == after && lifetime == other_lifetime;
+            assert_eq!(shares(&mut second, none, &mut first, none), same, "{name}: back");
+            assert_eq!(second.members.iter().filter(|one| one.until.is_none()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn two_processes_share_only_by_the_file_and_its_lifetime() {
+        let none: &[u8] = b"none";
+        let with = |one: (Option<&str>, u64), other: (Option<&str>, u64)| {
+            shares(&mut load(one.0, one.1, None), none, &mut load(other.0, other.1, None), none)
+        };
+        assert!(with((Some("a"), 3600), (Some("a"), 3600)));
+        assert!(with((Some("a"), 3600), (Some("ba"), 3600)));
+        assert!(!with((Some("ab"), 3600), (Some("b"), 3600)), "the first makes them");
+        assert!(!with((Some("a"), 3600), (Some("a"), 7200)));
+        assert!(!with((None, 3600), (None, 3600)));
+    }
+
+    #[test]
+    fn sites_that_ask_different_things_share_nothing() {
+        let mut tickets = load(Some("a"), 3600, None);
+        let mut replica = load(Some("a"), 3600, None);
+        assert!(shares(&mut tickets, b"ca", &mut replica, b"ca"));
+        assert!(!shares(&mut tickets, b"none", &mut replica, b"ca"));
+        let ticket = tickets.of_context(TlsVersion::Tls12, b"").encrypt(b"session").unwrap();
+        assert!(replica.of_context(TlsVersion::Tls13, b"").decrypt(&ticket).is_none());
+        let again = tickets.of_context(TlsVersion::Tls12, b"");
+        assert!(Arc::ptr_eq(&again, &tickets.of_context(TlsVersion::Tls12, b"")));
+    }
+
+    #[test]
+    fn what_left_long_ago_is_forgotten_and_there_are_never_too_many() {
+        let member = |letter: u8, until| Member {
+            schedule: Arc::new(Schedule::shared(&[letter; 32], 3600)),
+            until,
+        };
+        let fresh = || vec![Schedule::shared(&[0; 32], 3600)];
+        let earlier = [member(1, None), member(2, Some(1001)), member(3, Some(1000))];
+        let now = members(fresh(), None, &earlier, 1000);
+        let until: Vec<_> = now.iter().map(|one| one.until).collect();
+        assert_eq!(until, [None, Some(4600), Some(1001)]);
+        let back = members(vec![Schedule::shared(&[2; 32], 3600)], None, &earlier, 1000);
+        assert_eq!((back[0].until, back.len()), (None, 2), "one that comes back stays");
+        let many: Vec<_> = (1..100).map(|letter| member(letter, Some(5000))).collect();
+        let kept = members(fresh(), None, &many, 1000);
+        assert_eq!(kept.len(), MOST);
+        assert!(kept[1].schedule.is(&many[0].schedule), "the latest stay");
+    }
+}

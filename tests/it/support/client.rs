@@ -48,12 +48,14 @@ pub(crate) struct TlsClient {
     pub versions: Vec<&'static SupportedProtocolVersion>,
     pub alpn: Vec<Vec<u8>>,
     pub name: &'static str,
+    /// In the names of the signature schemes that it can verify.
+    pub verifying: &'static str,
 }
 
 impl TlsClient {
     pub(crate) fn http1() -> Self {
         let alpn = vec![b"http/1.1".to_vec()];
-        Self { versions: rustls::ALL_VERSIONS.to_vec(), alpn, name: "localhost" }
+        Self { versions: rustls::ALL_VERSIONS.to_vec(), alpn, name: "localhost", verifying: "" }
     }
 
     pub(crate) fn http2() -> Self {
@@ -65,8 +67,14 @@ impl TlsClient {
         self
     }
 
+    /// Can verify only the signature schemes whose names have this word.
+    pub(crate) fn verifying(mut self, word: &'static str) -> Self {
+        self.verifying = word;
+        self
+    }
+
     pub(crate) fn config(&self) -> ClientConfig {
-        let mut config = Pki::shared().client_config(&self.versions);
+        let mut config = Pki::shared().client_config(&self.versions, self.verifying);
         config.alpn_protocols.clone_from(&self.alpn);
         config
     }

@@ -74,6 +74,12 @@ impl Proxy {
         Self::from_text(&format!("{text}\n{keys}"), |config| config.listen.workers = 1)
     }
 
+    /// What is doubtful about its configuration, one a line.
+    pub(crate) fn warnings(&self) -> String {
+        let warnings = self.app.as_ref().unwrap().warnings();
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
     /// The servers of the upstream as `/upstreams` shows them.
     pub(crate) async fn servers(&self) -> Vec<serde_json::Value> {
         let answer = client::plain_get(self.admin, "/upstreams").await;
