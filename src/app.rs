@@ -198,7 +198,7 @@ impl App {
         self.start_thread("control", |stop| async move {
             tokio::select! {
                 () = control::keep(fleets, dns, first, stop) => {}
-                never = watch_expiry(|| snapshot.sites.expiries()) => match never {},
+                never = watch_expiry(|| snapshot.sites.endings()) => match never {},
             }
         })?;
         Ok(resolved)

@@ -15,7 +15,11 @@ use x509_parser::{
     public_key::PublicKey,
 };
 
-use super::{ocsp::Staple, pem};
+use super::{
+    expiry::{Ending, Expiring},
+    ocsp::Staple,
+    pem,
+};
 use crate::{
     config::{CertificateSource, Place, Problem},
     files::{self, FileError, Files},
@@ -89,6 +93,13 @@ impl Certificate {
             Some((stapled, fresh)) if fresh.contains(&now) => stapled,
             _ => &self.key,
         }
+    }
+
+    /// When it ends, and its OCSP response.
+    pub(super) fn endings(&self) -> impl Iterator<Item = Ending> {
+        let ending = |kind, ends| Ending { kind, name: self.name.clone(), ends };
+        let staple = self.stapled.as_ref().map(|(_, fresh)| ending(Expiring::Staple, fresh.end));
+        [ending(Expiring::Certificate, self.expires)].into_iter().chain(staple)
     }
 
     /// Whether a client that asks for `host` accepts this certificate's names.

@@ -16,6 +16,6 @@ mod tickets;
 
 pub use accept::{Accepted, HandshakeError, TlsStream, accept};
 pub use client::{Agreed, ClientTls, Offer, ServerStream};
-pub use expiry::{Expiry, watch as watch_expiry};
+pub use expiry::{Ending, Expiring, watch as watch_expiry};
 pub use sites::{Basis, Site, Sites, build};
 pub use tickets::Tickets;

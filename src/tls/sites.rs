@@ -7,6 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     certificate::{Certificate, Findings},
+    expiry::Ending,
     settings::{self, Settings},
     tickets::Tickets,
 };
@@ -113,8 +114,17 @@ impl Sites {
 
     /// Each certificate's name and when it ends, in seconds since 1970.
     pub fn expiries(&self) -> impl Iterator<Item = (String, i64)> {
+        self.certificates().map(|one| (one.name.clone(), one.expires))
+    }
+
+    /// What of all this ends, certificates and OCSP responses.
+    pub fn endings(&self) -> impl Iterator<Item = Ending> {
+        self.certificates().flat_map(|one| one.endings())
+    }
+
+    fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
         let sites = self.exact.values().chain(self.wildcard.values()).chain([&self.rest]);
-        sites.flat_map(|site| &site.certificates).map(|one| (one.name.clone(), one.expires))
+        sites.flat_map(|site| &site.certificates)
     }
 }
 
