@@ -1,6 +1,9 @@
 //! Certificates and keys: what is wrong with each, in its words and with its file.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
 use tempfile::TempDir;
 use tlsfloor::{
@@ -150,6 +153,12 @@ fn a_key_that_others_may_read_is_warned_of() {
     let good = Pki::shared().issue(&["localhost"]);
     let folder = Folder::new(good.chain_pem(), good.key_pem());
     folder.mode("", 0o755);
+    let reachable = |folder: &Path| std::fs::metadata(folder).unwrap().mode() & 1 != 0;
+    if !std::fs::canonicalize(folder.0.path()).unwrap().ancestors().all(reachable) {
+        // A private $TMPDIR hides everything in it.
+        assert_eq!(folder.build(""), Ok(String::new()));
+        return;
+    }
     for (mode, warns) in [(0o644, true), (0o604, true), (0o640, false), (0o600, false)] {
         folder.mode("k.pem", mode);
         let warning = folder.build("").unwrap();
