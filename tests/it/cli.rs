@@ -80,7 +80,7 @@ impl Running {
     pub(crate) fn start_with(folder: &Folder, variable: &str, value: &Path) -> Self {
         let mut command = tlsfloor(&["run", "-c", text(&folder.config())]);
         command.env(variable, value);
-        Self::spawn(command)
+        Self::spawn(&mut command)
     }
 
     pub(crate) fn spawn(command: &mut Command) -> Self {
