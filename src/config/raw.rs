@@ -10,7 +10,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{dns, raw_errors, raw_plain_http, raw_routes, shape, upstream::raw::Upstream};
+use super::{
+    dns, raw_errors, raw_plain_http, raw_routes, rollout::raw as rollout, shape,
+    upstream::raw::Upstream,
+};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -46,6 +49,12 @@ pub(super) struct Config {
     /// Which requests get what.
     #[schemars(with = "Vec<raw_routes::Route>")]
     pub routes: Vec<Spanned<raw_routes::Route>>,
+    /// Retiring what fails the floor, by a schedule.
+    #[schemars(with = "rollout::TlsRollout")]
+    pub rollout: Option<Spanned<rollout::Rollout>>,
+    /// All copies of this process together.
+    #[schemars(with = "Fleet")]
+    pub fleet: Option<Spanned<Fleet>>,
     /// Answers of the proxy's own.
     #[schemars(with = "raw_errors::Errors")]
     pub errors: Option<Spanned<raw_errors::Errors>>,
@@ -132,6 +141,15 @@ pub(super) struct TlsHost {
     #[schemars(with = "Vec<Certificate>")]
     #[serde(default)]
     pub certificates: Vec<Spanned<Certificate>>,
+}
+
+/// All copies of this process together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Fleet {
+    /// How many there are; each has its share of what is set for all (the fuses).
+    #[schemars(with = "shape::Replicas")]
+    pub replicas: Option<Number>,
 }
 
 /// What the two sides are told about each other.
