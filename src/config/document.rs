@@ -21,12 +21,16 @@ use super::{Place, Problem, Problems, shape};
 pub(super) struct Document<'a> {
     text: &'a str,
     file: Arc<std::path::PathBuf>,
+    /// Where each line begins: a file of thousands of exemptions is not walked for each place.
+    lines: Vec<usize>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Document<'a> {
     pub(super) fn new(text: &'a str, file: &Path) -> Self {
-        Self { text, file: Arc::new(file.to_owned()), problems: Vec::new() }
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = [0].into_iter().chain(ends.map(|(end, _)| end + 1)).collect();
+        Self { text, file: Arc::new(file.to_owned()), lines, problems: Vec::new() }
     }
 
     /// The folder where relative paths begin.
@@ -81,9 +85,10 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn place(&self, span: Range<usize>, key: &str) -> Place {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let line = self.lines.partition_point(|begin| *begin <= span.start);
+        let begin = line.checked_sub(1).and_then(|before| self.lines.get(before)).copied();
+        let before = self.text.get(begin.unwrap_or(0)..span.start).unwrap_or_default();
+        let column = before.chars().count() + 1;
         Place { file: Arc::clone(&self.file), line, column, key: key.to_owned() }
     }
 
