@@ -31,6 +31,7 @@ use crate::{
     listener::Peers,
     metrics::{ListenerKind, Metrics},
     refusals::RefusalLog,
+    rollout::Control,
     shard::Loads,
     snapshot::{Basis, Snapshot},
     sockets,
@@ -94,6 +95,7 @@ pub struct App {
     warnings: Vec<Problem>,
     snapshot: Arc<Snapshot>,
     progress: Arc<Progress>,
+    rollouts: Arc<Control>,
     loads: Loads,
     threads: Vec<JoinHandle<()>>,
 }
@@ -124,17 +126,19 @@ impl App {
         let workers = workers(&config);
         let metrics = Metrics::new(workers);
         let files = Files::default();
-        let (snapshot, warnings) =
-            Snapshot::build(config, &Basis { generation: 1, metrics: &metrics, files: &files })
-                .map_err(StartError::Problems)?;
+        let rollouts = Arc::new(Control::new(&metrics));
+        let basis = Basis { generation: 1, metrics: &metrics, files: &files, rollouts: &rollouts };
+        let (snapshot, warnings) = Snapshot::build(config, &basis).map_err(StartError::Problems)?;
         let snapshot = Arc::new(snapshot);
         metrics.in_force(snapshot.generation);
+        rollouts.enter(&snapshot.rollouts);
         let (bound, admin, addresses) = listen(&snapshot.config, workers)?;
         let mut app = Self {
             addresses,
             warnings,
             snapshot,
             progress: Arc::default(),
+            rollouts,
             loads: Loads::new(workers),
             threads: Vec::new(),
         };
@@ -159,6 +163,12 @@ impl App {
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
+    }
+
+    /// The running rollouts, for orders and reports.
+    #[must_use]
+    pub fn rollouts(&self) -> &Arc<Control> {
+        &self.rollouts
     }
 
     fn start_workers(&mut self, bound: Bound, metrics: &Arc<Metrics>) -> Result<(), StartError> {
@@ -193,7 +203,13 @@ impl App {
         let fleets = self.snapshot.upstreams.clone();
         let dns = self.snapshot.config.dns.clone();
         let (first, resolved) = std::sync::mpsc::channel();
-        self.start_thread("control", |stop| control::keep(fleets, dns, first, stop))?;
+        let rollouts = Arc::clone(&self.rollouts);
+        self.start_thread("control", |stop| async {
+            tokio::select! {
+                () = rollouts.run() => {}
+                () = control::keep(fleets, dns, first, stop) => {}
+            }
+        })?;
         Ok(resolved)
     }
 

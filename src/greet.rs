@@ -1,10 +1,12 @@
 //! From the first byte on a TLS port to the end of the handshake, or to the refusal.
 //!
-//! Called by `connection`, all of it under one deadline. Our reading of a hello may refuse it and
+//! Called by `connection`, all of it under one deadline. Of a client that is not served, either
+//! nothing is left, or it goes on to the legacy lane. Our reading of a hello may refuse it and
 //! never admits it: rustls gets the same bytes and enforces the same floor.
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use tokio::{
     net::TcpStream,
@@ -16,12 +18,13 @@ use crate::{
     hello::{self, Alert, Hello, Outcome, Peeked},
     http::{TlsFacts, respond},
     io::ClientAddr,
+    legacy::Passage,
     metrics::{LaneKind, Limit},
     origin::Origin,
     policy::{Failure, Reason, judge},
     proxy_protocol::ProxyHeaderResult,
     refusal::Refusal,
-    rollout::{Lane, lane},
+    rollout::{Facts, Lane, Moment, Why, lane},
     session::HandshakeFailure,
     shard::{Shard, View},
     tls::{self, TlsStream},
@@ -36,9 +39,22 @@ pub(crate) struct Greeted {
     pub facts: TlsFacts,
 }
 
-/// Handshakes with a client that holds the floor and refuses any other; none where the
-/// connection ended here.
-pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) -> Option<Greeted> {
+/// What a greeting leads to.
+#[derive(Debug)]
+pub(crate) enum Greeting {
+    /// It is served.
+    Served(Greeted),
+    /// It goes to today's terminator.
+    Legacy(Passage),
+}
+
+/// Handshakes with a client that holds the floor, and gives any other to the legacy lane or
+/// refuses it; none where the connection ended here.
+pub(crate) async fn greet(
+    origin: Origin,
+    accepted: Instant,
+    shard: &Rc<Shard>,
+) -> Option<Greeting> {
     let Origin { mut stream, client, ahead } = origin;
     let view = shard.view();
     let visit = Visit { client, shard, view: &view };
@@ -53,17 +69,22 @@ pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) 
         Err(_elapsed) => return visit.fail(HandshakeFailure::Timeout),
     };
     let site = view.snapshot.sites.find(hello.sni.as_ref());
-    match lane(judge(&site.policy, &hello)) {
-        Lane::Refuse(failure) => {
-            visit.refuse(stream, &hello, failure).await;
+    let facts = Facts::new(client.ip, Some(&hello));
+    let verdict = judge(&site.policy, &hello);
+    match lane(&view.snapshot.rollouts.tls, Moment::now, &facts, verdict) {
+        Lane::Refuse(failure, why) => {
+            visit.refuse(stream, &hello, failure, why).await;
             None
+        }
+        Lane::Legacy(failure, why) => {
+            Some(Greeting::Legacy(visit.pass(stream, &hello, bytes.into(), (failure, why))))
         }
         Lane::Serve => {
             visit.shard.counters.hello(hello.offered(), None, LaneKind::Serve);
             match timeout_at(deadline, tls::accept(stream, &bytes, site, hello.prefers_chacha20()))
                 .await
             {
-                Ok(accepted) => visit.welcome(*hello, accepted),
+                Ok(accepted) => visit.welcome(*hello, accepted).map(Greeting::Served),
                 Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
             }
         }
@@ -104,8 +125,23 @@ impl Visit<'_> {
         None
     }
 
-    async fn refuse(&self, stream: TcpStream, hello: &Hello, failure: Failure) {
-        self.record(Some(hello), failure.reason, None);
+    fn pass(
+        &self,
+        stream: TcpStream,
+        hello: &Hello,
+        ahead: Bytes,
+        (failure, why): (Failure, Why),
+    ) -> Passage {
+        let (reason, offered) = (failure.reason, hello.offered());
+        self.shard.counters.hello(offered, Some(reason), LaneKind::Legacy);
+        tracing::debug!(client = %self.client.ip, %reason, %why, "to the legacy lane");
+        Passage { stream, client: self.client, ahead, record_version: Alert::record_version(hello) }
+    }
+
+    async fn refuse(&self, stream: TcpStream, hello: &Hello, failure: Failure, why: Why) {
+        let (client, reason) = (self.client, failure.reason);
+        Refusal { client, hello: Some(hello), reason, why: Some(why), detail: None }
+            .record(self.shard, self.view);
         let timer = self.shard.timers.timer();
         match Alert::record_version(hello) {
             Some(version) => {
@@ -124,7 +160,7 @@ impl Visit<'_> {
                 self.fail::<()>(HandshakeFailure::Eof);
             }
             Outcome::PlainHttp => {
-                self.record(None, Reason::Malformed, Some("plain HTTP on a TLS port"));
+                self.no_tls(Some("plain HTTP on a TLS port"));
                 let detail = "this port speaks TLS; send the request to an https:// URL";
                 let (pages, id) = (&self.view.snapshot.error_pages, self.shard.request_ids.next());
                 let answer = respond::raw(StatusCode::BAD_REQUEST, detail, pages, &id);
@@ -133,19 +169,20 @@ impl Visit<'_> {
             Outcome::ProxyHeader => {
                 self.shard.counters.proxy_header(ProxyHeaderResult::Untrusted);
                 let detail = "a PROXY header from a peer that is not expected to send one";
-                self.record(None, Reason::Malformed, Some(detail));
+                self.no_tls(Some(detail));
                 closing::politely(stream, &timer).await;
             }
             Outcome::Malformed(error) => {
-                self.record(None, Reason::Malformed, Some(error.label()));
+                self.no_tls(Some(error.label()));
                 let alert = Alert::DecodeError.record(TLS_1_0);
                 closing::with_word(stream, &alert, &timer).await;
             }
         }
     }
 
-    fn record(&self, hello: Option<&Hello>, reason: Reason, detail: Option<&str>) {
-        Refusal { client: self.client, hello, reason, detail }.record(self.shard, self.view);
+    fn no_tls(&self, detail: Option<&str>) {
+        let (client, reason) = (self.client, Reason::Malformed);
+        Refusal { client, hello: None, reason, why: None, detail }.record(self.shard, self.view);
     }
 }
 

@@ -6,9 +6,10 @@
 //! TLS port    accept -> worker -> PROXY header (trusted peers only) -> peek hello -> judge -> lane
 //!               serve   rustls handshake on the same bytes -> HTTP/1.1 or HTTP/2 by ALPN
 //!                       -> route -> upstream -> response -> parked until the next byte
+//!               legacy  the same bytes to today's terminator, both ways until close
 //!               refuse  an alert in the client's own record version, half-close, drain, close
 //! plain port  accept -> worker -> PROXY header (as above) -> request head
-//!               -> redirect | refuse | forward
+//!               -> redirect | refuse | forward, by action or by its rollout's stage
 //! ```
 //!
 //! # The house
@@ -23,11 +24,11 @@
 //! listener       accepts; hands a socket to the least loaded worker; never ends
 //! connection     the story of one connection, straight down the page
 //! greet origin park    to the end of the handshake or the refusal | who comes | a resting one
-//! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
+//! closing http legacy refusal    ends | HTTP to the client | the legacy lane | one refused client
 //! shard          what one worker has to itself
 //! snapshot       everything a reload may replace, built whole
 //! bounds error_pages keyed_hash notice    a request's | our errors' texts | secrets | plain HTTP ends
-//! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
+//! rollout route telemetry tls upstream    who is refused when | routes | logs | certificates | API servers
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy refusals    connections each | as meant | cells | judge | log limits
 //! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
@@ -45,6 +46,8 @@
 //! - Nothing on the request path takes a lock, crosses a thread or looks up a label. Workers share
 //!   counters that each writes alone, and nothing else.
 //! - An exchange with an upstream is driven by the request's own task; dropping it cancels it.
+//! - A rollout's schedule follows the wall clock, its fuse one that never jumps. What an operator
+//!   or the fuse has stopped stays so across reloads.
 //! - A server's state is moved by the control thread alone; workers read a share and count failures.
 //! - One coarse timer a connection and one an exchange; nobody reads a clock to arm one.
 //! - An idle connection is a socket, a TLS state and a timer: protocol state comes back with the
@@ -72,6 +75,7 @@ mod http;
 mod io;
 pub mod keyed_hash;
 mod label;
+mod legacy;
 mod listener;
 pub mod metrics;
 mod named_file;
@@ -86,7 +90,7 @@ pub mod proxy_protocol;
 mod refusal;
 mod refusals;
 mod request_id;
-mod rollout;
+pub mod rollout;
 pub mod route;
 pub mod session;
 mod shard;

@@ -18,6 +18,7 @@ use crate::{
     keyed_hash::KeyedHash,
     metrics::{Metrics, RouteMetrics},
     notice::Notice,
+    rollout::{Control, Rollouts},
     route::Router,
     tls::{self, ClientTls, Sites},
     upstream::Fleet,
@@ -35,6 +36,8 @@ pub struct Basis<'a> {
     pub metrics: &'a Metrics,
     /// What reads its files.
     pub files: &'a Files,
+    /// What its rollouts have kept from the last one.
+    pub rollouts: &'a Control,
 }
 
 /// One configuration in force.
@@ -58,6 +61,8 @@ pub struct Snapshot {
     pub hsts: Option<HeaderValue>,
     /// What responses in clear say about the end of plain HTTP, where they do.
     pub notice: Option<Notice>,
+    /// Who is refused when; `Control::enter` puts them into force.
+    pub rollouts: Arc<Rollouts>,
     /// Names for credentials in the log.
     pub keyed_hash: Option<KeyedHash>,
     /// Texts in place of ours.
@@ -70,23 +75,26 @@ impl Snapshot {
     /// # Errors
     /// Every problem of its certificates at once.
     pub fn build(config: Config, basis: &Basis<'_>) -> Result<(Self, Vec<Problem>), Problems> {
-        let Basis { generation, metrics, files } = *basis;
+        let Basis { generation, metrics, files, rollouts: control } = *basis;
         let mut problems = Vec::new();
         let sites = kept(tls::build(&config.tls, files, now()), &mut problems);
         let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref(), files);
         let hash = kept(hash.map_err(|problem| vec![problem]), &mut problems);
         let pages = kept(ErrorPages::load(&config.errors, files), &mut problems);
         let fleets = kept(fleets(&config.upstreams, files, metrics), &mut problems);
+        let rollouts = kept(Rollouts::build(&config, control, (files, metrics)), &mut problems);
         let (
             Some((sites, mut warnings)),
             Some(keyed_hash),
             Some(error_pages),
             Some((upstreams, doubtful)),
-        ) = (sites, hash, pages, fleets)
+            Some((rollouts, surprising)),
+        ) = (sites, hash, pages, fleets, rollouts)
         else {
             return Err(Problems(problems));
         };
         warnings.extend(doubtful);
+        warnings.extend(surprising);
         warnings.extend(uncovered(&config.routes, &sites));
         metrics.certificates(sites.expiries());
         let labels = labels(&config.routes);
@@ -98,6 +106,7 @@ impl Snapshot {
             upstreams,
             hsts: hsts(&config.hsts),
             notice: Notice::of_plain_http(&config.plain_http),
+            rollouts: Arc::new(rollouts),
             keyed_hash,
             error_pages,
             sites,

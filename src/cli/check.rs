@@ -11,6 +11,7 @@ use crate::{
     config,
     files::Files,
     metrics::Metrics,
+    rollout::{Control, Moment, calendar},
     snapshot::{Basis, Snapshot},
 };
 
@@ -18,10 +19,14 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let files = Files::default();
     let config = config::load(path, &files)?;
     let metrics = Metrics::new(1);
-    let built = Snapshot::build(config, &Basis { generation: 1, metrics: &metrics, files: &files });
-    let (snapshot, warnings) = built.map_err(StartError::Problems)?;
+    let control = Control::new(&metrics);
+    let basis = Basis { generation: 1, metrics: &metrics, files: &files, rollouts: &control };
+    let (snapshot, warnings) = Snapshot::build(config, &basis).map_err(StartError::Problems)?;
     for warning in warnings {
         print(&format!("warning: {warning}"))?;
+    }
+    for line in calendar::lines(&snapshot.rollouts, Moment::now().wall) {
+        print(&line)?;
     }
     let config = &snapshot.config;
     print(&format!(

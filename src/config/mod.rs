@@ -43,9 +43,10 @@ pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
 };
 pub use types::{
-    Algorithm, CertificateSource, ClientBounds, Compression, Config, Drain, FileAt, Fleet, ForwardedStyle,
-    Forwarding, Hsts, Limits, Listen, Log, LogFormat, RouteBounds, Tls, TlsHost,
+    Algorithm, CertificateSource, ClientBounds, Compression, Config, Drain, FileAt, Fleet,
+    ForwardedStyle, Forwarding, Hsts, Limits, Listen, Log, LogFormat, RouteBounds, Tls, TlsHost,
 };
+pub use units::duration;
 pub use upstream::{
     Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,
     UpstreamTls,

@@ -18,11 +18,11 @@ use super::{
     bounds::{Abuse, Limit},
     cells::{Summed, Table},
     counters::Counters,
-    encode_fleet,
+    encode_fleet, encode_rollout,
     families::{CODES, UpstreamMetrics, UpstreamShard},
     labels::{
-        Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
-        UpstreamOutcome,
+        Credentials, Judged, LaneKind, LegacyOutcome, ListenerKind, Plain, Protocol, RetryReason,
+        ServedVersion, UpstreamOutcome,
     },
 };
 use crate::{
@@ -56,6 +56,7 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let to = &mut encoder;
         self.hellos(to)?;
+        encode_rollout::rollouts(to, &self.rollouts)?;
         self.handshakes(to)?;
         self.requests(to)?;
         self.upstreams(to)?;
@@ -102,7 +103,7 @@ fn table<const N: usize>(
     Ok(())
 }
 
-fn gauge(
+pub(super) fn gauge(
     to: &mut DescriptorEncoder<'_>,
     (name, help): (&str, &str),
     value: impl EncodeGaugeValue,
@@ -144,6 +145,12 @@ impl Metrics {
                 ("lane", words::<LaneKind>()),
             ],
             &self.tables(|worker| &worker.hellos),
+        )?;
+        table(
+            to,
+            ("tlsfloor_legacy_connections", "Connections in the legacy lane by how they ended"),
+            [("outcome", words::<LegacyOutcome>())],
+            &self.tables(|worker| &worker.legacy),
         )
     }
 

@@ -9,9 +9,11 @@ mod cells;
 mod counters;
 mod encode;
 mod encode_fleet;
+mod encode_rollout;
 mod families;
 mod fleet;
 mod labels;
+mod rollout;
 
 use std::{
     collections::BTreeMap,
@@ -28,15 +30,18 @@ pub use encode::CONTENT_TYPE;
 pub use families::{RouteMetrics, RouteShard, UpstreamMetrics, UpstreamShard};
 pub use fleet::{CheckOutcome, FleetMetrics, ServerMetrics};
 pub use labels::{
-    Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
-    UpstreamOutcome,
+    Credentials, Judged, LaneKind, LegacyOutcome, ListenerKind, Plain, Protocol, RetryReason,
+    ServedVersion, StageKind, UpstreamOutcome,
 };
+pub use rollout::{ExemptionMetrics, RolloutGauge, RolloutMetrics};
 
 /// Everything that is counted in this process.
 #[derive(Debug)]
 pub struct Metrics {
     workers: Box<[Arc<Counters>]>,
     families: Mutex<Families>,
+    /// The rollouts' share.
+    pub rollouts: RolloutMetrics,
     generation: AtomicU64,
     loaded: AtomicU64,
 }
@@ -56,6 +61,7 @@ impl Metrics {
         Arc::new(Self {
             workers: (0..workers).map(|_| Arc::default()).collect(),
             families: Mutex::default(),
+            rollouts: RolloutMetrics::default(),
             generation: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
         })

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["listener"],
     &["connection"],
     &["greet", "origin", "park"],
-    &["closing", "http", "refusal"],
+    &["closing", "http", "legacy", "refusal"],
     &["shard"],
     &["snapshot"],
     &[
@@ -68,7 +68,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("schemars", &["config/"]),
     ("tracing_subscriber", &["telemetry.rs"]),
     ("tracing_appender", &["telemetry.rs"]),
-    ("prometheus_client", &["metrics/encode.rs", "metrics/encode_fleet.rs"]),
+    (
+        "prometheus_client",
+        &["metrics/encode.rs", "metrics/encode_fleet.rs", "metrics/encode_rollout.rs"],
+    ),
     ("rcgen", &["cli/"]),
     ("hickory_resolver", &["upstream/resolve.rs"]),
     ("clap", &["cli/"]),
@@ -80,7 +83,7 @@ const FENCES: &[(&str, &[&str])] = &[
         "aws_lc_rs",
         &["files.rs", "hello/ja4.rs", "http/upgrade.rs", "keyed_hash.rs", "request_id.rs", "tls/"],
     ),
-    ("jiff", &["config/", "notice.rs"]),
+    ("jiff", &["config/", "notice.rs", "rollout/"]),
 ];
 
 /// Names that say nothing.

@@ -5,6 +5,7 @@ use tlsfloor::{
     config,
     files::Files,
     metrics::Metrics,
+    rollout::Control,
     snapshot::{Basis, Snapshot},
 };
 
@@ -33,7 +34,8 @@ impl Folder {
         );
         let config = config::parse(&text, &self.0.path().join("t.toml")).unwrap();
         let (metrics, files) = (Metrics::new(1), Files::default());
-        let basis = Basis { generation: 1, metrics: &metrics, files: &files };
+        let rollouts = Control::new(&metrics);
+        let basis = Basis { generation: 1, metrics: &metrics, files: &files, rollouts: &rollouts };
         let here = format!("{}/", self.0.path().display());
         match Snapshot::build(config, &basis) {
             Ok((_, warnings)) => {

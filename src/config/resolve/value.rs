@@ -150,7 +150,11 @@ pub(in crate::config) fn moment(
 }
 
 /// A file; its path begins at the configuration's folder.
-pub(in crate::config) fn file(document: &mut Document<'_>, value: Option<&Text>, key: &str) -> Option<FileAt> {
+pub(in crate::config) fn file(
+    document: &mut Document<'_>,
+    value: Option<&Text>,
+    key: &str,
+) -> Option<FileAt> {
     let text = value?;
     if text.get_ref().is_empty() {
         wrong(document, text, key, "the name of a file");

@@ -96,8 +96,7 @@ impl Exemption {
 
     fn is_too_much(&self) -> Option<&'static str> {
         let mut networks = self.clients.iter();
-        let everywhere =
-            self.clients.is_empty() || networks.any(|network| network.is_everything());
+        let everywhere = self.clients.is_empty() || networks.any(|network| network.is_everything());
         let counts = [self.clients.len(), self.sni.len(), self.ja4.len()];
         let combinations = counts.iter().map(|count| (*count).max(1)).product::<usize>();
         if everywhere && self.sni.is_empty() && self.ja4.is_empty() {

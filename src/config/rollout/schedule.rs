@@ -67,7 +67,8 @@ fn step(
     }
     let percent = value::number(document, raw.percent.as_ref(), &percent_key, 0, 0..=100);
     let at = second(raw.at.as_ref(), &at_key, document)?;
-    Some(RampStep { at, percent, place: document.place(span, key) })
+    let right = !document.has_reported(key);
+    right.then(|| RampStep { at, percent, place: document.place(span, key) })
 }
 
 /// What is wrong with where a step stands.
