@@ -140,7 +140,7 @@ fn decide(
     held::head(&view.snapshot.config.limits.client, &request)?;
     let authority = authority?;
     if client.tls.is_none()
-        && let Some(answer) = plain::answer(client, view, authority.as_ref(), &request, &asker.id)?
+        && let Some(answer) = plain::answer(client, view, authority.as_ref(), &request, asker)?
     {
         return Ok(Next::Answer(answer));
     }
