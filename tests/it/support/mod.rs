@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod hellos;
+pub(crate) mod legacy;
 pub(crate) mod pki;
 pub(crate) mod proxy;
 pub(crate) mod upstream;
