@@ -4,7 +4,11 @@
 //! was read to judge the hello is sent on first, byte for byte. One side's end is passed on and the
 //! other direction goes on. Where no server answers, the client gets an alert, never silence.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::{
@@ -14,7 +18,7 @@ use tokio::{
 
 use crate::{
     closing,
-    config::LegacyServer,
+    config::{LegacyServer, Listen},
     hello::Alert,
     io::ClientAddr,
     metrics::{LegacyOutcome, Limit},
@@ -40,15 +44,18 @@ impl Passage {
     /// Both ways until both sides have ended, or nothing moves for `limits.tunnel_timeout`.
     pub(crate) async fn run(self, shard: &Shard, view: &View) {
         let servers = &view.snapshot.rollouts.tls.legacy;
-        let limits = &view.snapshot.config.limits;
-        let outcome = match connect(servers, limits.connect_timeout).await {
+        let config = &view.snapshot.config;
+        let limit = config.limits.connect_timeout;
+        let outcome = match connect(servers, limit, &config.listen).await {
             Ok(server) => self.relay(server, shard, view).await,
             Err(error) => {
                 self.note(shard, &error);
                 self.fail(shard).await;
                 match error {
                     LegacyError::Timeout => LegacyOutcome::ConnectTimeout,
-                    LegacyError::Connect(_) | LegacyError::NoServer => LegacyOutcome::ConnectFailed,
+                    LegacyError::Connect(_) | LegacyError::NoServer | LegacyError::Loop => {
+                        LegacyOutcome::ConnectFailed
+                    }
                 }
             }
         };
@@ -110,18 +117,24 @@ enum LegacyError {
     Connect(#[source] io::Error),
     #[error("no legacy server answered in time")]
     Timeout,
+    #[error("the legacy server is this proxy itself")]
+    Loop,
 }
 
 /// The first server that answers, each within `limit`.
-async fn connect(servers: &[LegacyServer], limit: Duration) -> Result<Wire, LegacyError> {
+async fn connect(
+    servers: &[LegacyServer],
+    limit: Duration,
+    listen: &Listen,
+) -> Result<Wire, LegacyError> {
     let mut failed = LegacyError::NoServer;
     for server in servers {
         let address = (server.host.as_str(), server.port);
         let deadline = Instant::now() + limit;
         failed = match timeout_at(deadline, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => match stream.set_nodelay(true) {
+            Ok(Ok(stream)) => match prepare(&stream, listen) {
                 Ok(()) => return Ok(Wire(stream)),
-                Err(error) => LegacyError::Connect(error),
+                Err(error) => error,
             },
             Ok(Err(error)) => LegacyError::Connect(error),
             Err(_elapsed) => LegacyError::Timeout,
@@ -129,4 +142,51 @@ async fn connect(servers: &[LegacyServer], limit: Duration) -> Result<Wire, Lega
         tracing::debug!(%server, error = %failed, "a legacy server does not answer");
     }
     Err(failed)
+}
+
+fn prepare(stream: &TcpStream, listen: &Listen) -> Result<(), LegacyError> {
+    stream.set_nodelay(true).map_err(LegacyError::Connect)?;
+    let local = stream.local_addr().map_err(LegacyError::Connect)?;
+    let peer = stream.peer_addr().map_err(LegacyError::Connect)?;
+    if is_here(local.ip(), peer, listen) { Err(LegacyError::Loop) } else { Ok(()) }
+}
+
+/// Whether the other end is one of our own ports on this machine: a name may lead here that the
+/// configuration cannot tell, and such a connection would come back for ever.
+fn is_here(local: IpAddr, peer: SocketAddr, listen: &Listen) -> bool {
+    let mut own = listen.https.iter().chain(&listen.http);
+    local == peer.ip()
+        && own.any(|own| {
+            own.port() == peer.port() && (own.ip().is_unspecified() || own.ip() == peer.ip())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_here;
+    use crate::config::Listen;
+
+    #[test]
+    fn what_leads_back_here_is_known_by_both_ends() {
+        let any = |https: &str| Listen {
+            https: vec![https.parse().unwrap()],
+            http: Vec::new(),
+            admin: "127.0.0.1:9901".parse().unwrap(),
+            proxy_protocol_from: Vec::new(),
+            trusted_proxies: Vec::new(),
+            half_close: false,
+            workers: 0,
+        };
+        for (local, peer, listen, here) in [
+            ("192.0.2.1", "192.0.2.1:8443", "0.0.0.0:8443", true),
+            ("192.0.2.1", "192.0.2.1:8443", "192.0.2.1:8443", true),
+            ("192.0.2.1", "192.0.2.1:8443", "192.0.2.2:8443", false),
+            ("192.0.2.1", "192.0.2.1:8444", "0.0.0.0:8443", false),
+            ("192.0.2.1", "192.0.2.9:8443", "0.0.0.0:8443", false),
+            ("2001:db8::1", "[2001:db8::1]:8443", "[::]:8443", true),
+        ] {
+            let found = is_here(local.parse().unwrap(), peer.parse().unwrap(), &any(listen));
+            assert_eq!(found, here, "{local} {peer} {listen}");
+        }
+    }
 }

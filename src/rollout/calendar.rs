@@ -45,7 +45,7 @@ fn calendar(name: &str, rollout: &Rollout, now: Timestamp, lines: &mut Vec<Strin
     };
     let seconds = Timestamp::from_second(now.as_second()).unwrap_or(now);
     lines.push(format!(
-        "{name}: now, and the next changes (UTC; percent of failing clients refused)"
+        "{name}: now, and the next changes (in UTC, with the share that is refused)"
     ));
     lines.push(line(seconds, schedule.stage(now)));
     let mut changes = schedule.changes(now);

@@ -144,10 +144,10 @@ impl Explained<'_> {
             (&self.written.schedule.brownouts, self.rollout.schedule.windows());
         for (index, (one, its)) in written.iter().zip(windows).enumerate() {
             for (above, others) in written.iter().zip(windows).take(index) {
-                let mut occurrences =
-                    std::iter::successors(its.at_or_after(i64::MIN), |(_, end)| {
-                        its.at_or_after(*end)
-                    });
+                let begin = others.at_or_after(i64::MIN).map_or(i64::MIN, |(start, _)| start);
+                let next = |(_, end): &(i64, i64)| its.at_or_after(*end);
+                let occurrences = std::iter::successors(its.at_or_after(begin), next);
+                let mut occurrences = occurrences.take_while(|(start, _)| *start < others.over());
                 let meets = |(start, end): (i64, i64)| {
                     let (from, _) = others.at_or_after(start).filter(|(from, _)| *from < end)?;
                     moment(from.max(start))

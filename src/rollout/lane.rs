@@ -76,9 +76,6 @@ pub fn lane(
         Verdict::Pass => return Lane::Serve,
         Verdict::Fail(failure) => failure,
     };
-    if rollout.legacy.is_empty() {
-        return Lane::Refuse(failure, Why::NoLegacy);
-    }
     match rollout.decide(facts, now()) {
         Fate::Spare(why) => Lane::Legacy(failure, why),
         Fate::Refuse(why, _) => Lane::Refuse(failure, why),
@@ -100,6 +97,9 @@ impl Rollout {
     /// Exemptions come first, because a use of one shows that its owner still needs it. A pause
     /// comes before the schedule, the cut included: an operator who pauses knows why.
     pub fn decide(&self, facts: &Facts<'_>, now: Moment) -> Fate {
+        if self.needs_legacy && self.legacy.is_empty() {
+            return Fate::Refuse(Why::NoLegacy, Stage::Cut);
+        }
         if let Some(exemption) = self.exemptions.find(facts, now.wall) {
             exemption.metrics.used(now.wall.as_second());
             return Fate::Spare(Why::Exempt);

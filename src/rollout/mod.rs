@@ -51,6 +51,8 @@ pub struct Rollout {
     /// What stops it while it runs.
     pub brake: Arc<Brake>,
     share: Share,
+    /// Of TLS: without a legacy lane there is nothing that would spare anybody.
+    needs_legacy: bool,
 }
 
 /// Both rollouts of one configuration.
@@ -146,6 +148,7 @@ impl Make<'_> {
             fuse,
             brake: Arc::clone(brake),
             share,
+            needs_legacy: tls,
         })
     }
 

@@ -244,12 +244,6 @@ impl Schedule {
         place.map_or("", |place| &place.key)
     }
 
-    /// Whether anybody is ever refused that is not refused now.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bases.is_empty() && self.windows.is_empty()
-    }
-
     /// The brownouts' occurrences, as listed.
     pub(super) fn windows(&self) -> &[Windows] {
         &self.windows

@@ -25,6 +25,8 @@ labels! {
         Paused = "paused",
         /// The fuse.
         Fuse = "fuse",
+        /// There is no legacy lane: everybody who fails is refused, whatever the schedule says.
+        NoLegacy = "no_legacy",
     }
 }
 
@@ -41,6 +43,9 @@ impl Rollout {
     /// What is in effect at `now`.
     #[must_use]
     pub fn in_effect(&self, now: Timestamp) -> InEffect {
+        if self.needs_legacy && self.legacy.is_empty() {
+            return InEffect { stage: Stage::Cut, held: Held::NoLegacy };
+        }
         let stage = self.schedule.stage(now);
         let held = if stage == Stage::Observe {
             Held::No
@@ -208,8 +213,10 @@ impl Watch {
         let seconds = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let start = InEffect { stage: Stage::Observe, held: Held::No };
         let from = before.unwrap_or(start);
-        let begins = before.is_none() && !rollout.schedule.is_empty();
-        (from != to || begins).then(|| Event::Stage {
+        // Without a rollout there is nothing to begin.
+        let begins = before.is_none() && to.held != Held::NoLegacy;
+        let moves = before.is_some_and(|before| before != to);
+        (moves || begins).then(|| Event::Stage {
             rollout: name,
             from,
             to,

@@ -192,6 +192,19 @@ fn a_fuse_that_has_blown_is_rearmed_by_order_and_by_a_reload_that_says_so() {
 }
 
 #[test]
+fn without_a_legacy_lane_all_that_fail_are_refused_and_that_is_shown() {
+    let process = Process::with("");
+    assert_eq!(process.why(CLIENT, JANUARY), "no_legacy");
+    let text = process.metrics.encode();
+    assert!(text.contains("tlsfloor_rollout_percent 100"), "{text}");
+    let report = process.control.report(at(JANUARY));
+    assert_eq!(report["tls"]["by"], "no_legacy", "{report}");
+    let order = br#"{"by": "ann", "why": "w", "for": "1h"}"#;
+    let paused = process.control.pause(order, at(JANUARY));
+    assert!(matches!(paused, Err(OrderError::NoRollout)), "{paused:?}");
+}
+
+#[test]
 fn a_fuse_is_shared_out_among_the_replicas() {
     let sections = format!(
         "[rollout]\n{LEGACY}fuse = {{ refused = 10, within = \"1m\" }}\n[fleet]\nreplicas = 3\n"

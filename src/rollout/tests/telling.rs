@@ -150,7 +150,7 @@ fn the_calendar_has_the_next_changes_in_utc_and_counts_the_rest() {
     let lines = calendar::lines(&process.rollouts, at("2027-01-01T00:00:00Z"));
     let expected = [
         "rollout: whoever is spared goes to 10.0.0.9:443",
-        "rollout: now, and the next changes (UTC; percent of failing clients refused)",
+        "rollout: now, and the next changes (in UTC, with the share that is refused)",
         "  2027-01-01T00:00:00Z  observe     0 %",
         "  2027-02-01T00:00:00Z  brownout  100 %  rollout.brownouts[0]",
         "  2027-02-01T00:10:00Z  observe     0 %",
