@@ -10,7 +10,7 @@ use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
     closing,
-    greet::{Greeted, greet},
+    greet::{Greeted, Greeting, greet},
     hello::{self, Alert},
     http::{self, Client, TlsFacts, http1::End},
     io::{Activity, ClientAddr, PeerAddr, Socket},
@@ -57,11 +57,17 @@ pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
             let greeted = Box::pin(greet(origin, at, &shard)).await;
             match greeted {
                 None => {}
-                Some(Greeted { stream, facts }) if facts.session.alpn == Alpn::H2 => {
+                Some(Greeting::Legacy(passage)) => {
+                    let view = shard.view();
+                    Box::pin(passage.run(&shard, &view)).await;
+                }
+                Some(Greeting::Served(Greeted { stream, facts }))
+                    if facts.session.alpn == Alpn::H2 =>
+                {
                     let client = multiplexed(shard, port, client, facts, local);
                     Box::pin(http::http2::serve(stream, &client)).await;
                 }
-                Some(Greeted { stream, facts }) => {
+                Some(Greeting::Served(Greeted { stream, facts })) => {
                     let client = one_at_a_time(shard, port, client, Some(facts), local);
                     http1(stream, Bytes::new(), &client).await;
                 }

@@ -1,10 +1,12 @@
 //! From the first byte on a TLS port to the end of the handshake, or to the refusal.
 //!
-//! Called by `connection`, all of it under one deadline. Our reading of a hello may refuse it and
+//! Called by `connection`, all of it under one deadline. Of a client that is not served, either
+//! nothing is left, or it goes on to the legacy lane. Our reading of a hello may refuse it and
 //! never admits it: rustls gets the same bytes and enforces the same floor.
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use tokio::{
     net::TcpStream,
@@ -17,12 +19,13 @@ use crate::{
     host::Host,
     http::{TlsFacts, respond},
     io::ClientAddr,
+    legacy::Passage,
     metrics::{LaneKind, Limit},
     origin::Origin,
     policy::{Failure, Reason, judge},
     proxy_protocol::ProxyHeaderResult,
     refusal::Refusal,
-    rollout::{Lane, lane},
+    rollout::{Facts, Lane, Moment, Why, lane},
     session::{CertificateFault, HandshakeFailure},
     shard::{Shard, View},
     tls::{self, TlsStream},
@@ -37,9 +40,22 @@ pub(crate) struct Greeted {
     pub facts: TlsFacts,
 }
 
-/// Handshakes with a client that holds the floor and refuses any other; none where the
-/// connection ended here.
-pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) -> Option<Greeted> {
+/// What a greeting leads to.
+#[derive(Debug)]
+pub(crate) enum Greeting {
+    /// It is served.
+    Served(Greeted),
+    /// It goes to today's terminator.
+    Legacy(Passage),
+}
+
+/// Handshakes with a client that holds the floor, and gives any other to the legacy lane or
+/// refuses it; none where the connection ended here.
+pub(crate) async fn greet(
+    origin: Origin,
+    accepted: Instant,
+    shard: &Rc<Shard>,
+) -> Option<Greeting> {
     let Origin { mut stream, client, ahead } = origin;
     let view = shard.view();
     let visit = Visit { client, accepted, shard, view: &view };
@@ -54,10 +70,15 @@ pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) 
         Err(_elapsed) => return visit.fail(HandshakeFailure::Timeout),
     };
     let site = view.snapshot.sites.find(hello.sni.as_ref());
-    match lane(judge(&site.policy, &hello)) {
-        Lane::Refuse(failure) => {
-            visit.refuse(stream, &hello, failure).await;
+    let facts = Facts::new(client.ip, Some(&hello));
+    let verdict = judge(&site.policy, &hello);
+    match lane(&view.snapshot.rollouts.tls, Moment::now, &facts, verdict) {
+        Lane::Refuse(failure, why) => {
+            visit.refuse(stream, &hello, failure, why).await;
             None
+        }
+        Lane::Legacy(failure, why) => {
+            Some(Greeting::Legacy(visit.pass(stream, &hello, bytes.into(), (failure, why))))
         }
         Lane::Serve if view.snapshot.sites.refuses(hello.sni.as_ref()) => {
             visit.no_such_name(stream, &hello).await;
@@ -68,7 +89,7 @@ pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) 
             match timeout_at(deadline, tls::accept(stream, &bytes, site, hello.prefers_chacha20()))
                 .await
             {
-                Ok(handshake) => visit.welcome(*hello, handshake).await,
+                Ok(handshake) => visit.welcome(*hello, handshake).await.map(Greeting::Served),
                 Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
             }
         }
@@ -138,15 +159,28 @@ impl Visit<'_> {
         None
     }
 
-    async fn refuse(&self, stream: TcpStream, hello: &Hello, failure: Failure) {
-        self.record(Some(hello), Some(failure.reason), None);
+    fn pass(
+        &self,
+        stream: TcpStream,
+        hello: &Hello,
+        ahead: Bytes,
+        (failure, why): (Failure, Why),
+    ) -> Passage {
+        let (reason, offered) = (failure.reason, hello.offered());
+        self.shard.counters.hello(offered, Some(reason), LaneKind::Legacy);
+        tracing::debug!(client = %self.client.ip, %reason, %why, "to the legacy lane");
+        Passage { stream, client: self.client, ahead, record_version: Alert::record_version(hello) }
+    }
+
+    async fn refuse(&self, stream: TcpStream, hello: &Hello, failure: Failure, why: Why) {
+        self.refusal(Some(hello), Some(failure.reason), None, Some(why));
         self.alert(stream, hello, failure.alert).await;
     }
 
     /// The hello holds the floor; only its name is nobody's.
     async fn no_such_name(&self, stream: TcpStream, hello: &Hello) {
         let failure = HandshakeFailure::UnrecognizedName;
-        self.record(Some(hello), None, Some(failure.as_str()));
+        self.refusal(Some(hello), None, Some(failure.as_str()), None);
         self.fail::<()>(failure);
         self.alert(stream, hello, Alert::UnrecognizedName).await;
     }
@@ -189,11 +223,18 @@ impl Visit<'_> {
     }
 
     fn malformed(&self, detail: &str) {
-        self.record(None, Some(Reason::Malformed), Some(detail));
+        self.refusal(None, Some(Reason::Malformed), Some(detail), None);
     }
 
-    fn record(&self, hello: Option<&Hello>, reason: Option<Reason>, detail: Option<&str>) {
-        Refusal { client: self.client, hello, reason, detail }.record(self.shard, self.view);
+    fn refusal(
+        &self,
+        hello: Option<&Hello>,
+        reason: Option<Reason>,
+        detail: Option<&str>,
+        why: Option<Why>,
+    ) {
+        let client = self.client;
+        Refusal { client, hello, reason, why, detail }.record(self.shard, self.view);
     }
 }
 

@@ -28,8 +28,17 @@ impl KeyedHash {
         Ok(Some(Self::new(&named_file::secret(files, file)?)))
     }
 
-    fn new(key: &[u8]) -> Self {
+    /// With a key that is at hand.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// A number for `text`: the first eight bytes of the tag.
+    #[must_use]
+    pub fn number(&self, text: &[u8]) -> u64 {
+        let tag = hmac::sign(&self.0, text);
+        tag.as_ref().iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
     }
 
     /// The name of `secret`: 16 hexadecimal digits.

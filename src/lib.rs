@@ -6,9 +6,10 @@
 //! TLS port    accept -> worker -> PROXY header (trusted peers only) -> peek hello -> judge -> lane
 //!               serve   rustls handshake on the same bytes -> HTTP/1.1 or HTTP/2 by ALPN
 //!                       -> route -> upstream -> response -> parked until the next byte
+//!               legacy  the same bytes to today's terminator, both ways until close
 //!               refuse  an alert in the client's own record version, half-close, drain, close
 //! plain port  accept -> worker -> PROXY header (as above) -> request head
-//!               -> redirect | refuse | forward
+//!               -> redirect | refuse | forward, by action or by its rollout's stage
 //! ```
 //!
 //! # The house
@@ -24,14 +25,14 @@
 //! listener       accepts; hands a socket to the least loaded worker; never ends
 //! connection     the story of one connection, straight down the page
 //! greet origin park    to the end of the handshake or the refusal | who comes | a resting one
-//! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
+//! closing http legacy refusal    ends | HTTP to the client | the legacy lane | one refused client
 //! shard          what one worker has to itself
 //! shared         what all workers have in common
 //! published      the snapshot in force
 //! snapshot       everything a reload may replace, built whole
 //! bounds capacity error_pages keyed_hash    a request's | room | our errors' texts | secrets
 //! notice token   plain HTTP ends | who may change something
-//! rollout route telemetry tls    lanes | routes | logs | certificates
+//! rollout route telemetry tls    who is refused when | routes | logs | certificates
 //! traces upstream    spans of requests, to a collector | API servers
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy port refusals    connections each | as meant | cells | judge | in | log
@@ -53,6 +54,8 @@
 //!   counters that each writes alone, and nothing else. Log lines and the spans of sampled requests
 //!   go into bounded queues that nobody waits for.
 //! - An exchange with an upstream is driven by the request's own task; dropping it cancels it.
+//! - A rollout's schedule follows the wall clock, its fuse one that never jumps. What an operator
+//!   or the fuse has stopped stays so across reloads.
 //! - A server's state is moved by the control thread alone; workers read a share and count failures.
 //! - One coarse timer a connection and one an exchange; nobody reads a clock to arm one.
 //! - An idle connection is a socket, a TLS state and a timer: protocol state comes back with the
@@ -82,6 +85,7 @@ mod http;
 mod io;
 pub mod keyed_hash;
 mod label;
+mod legacy;
 mod listener;
 mod listening;
 mod loads;
@@ -103,7 +107,7 @@ mod refusal;
 mod refusals;
 pub mod reload;
 mod request_id;
-mod rollout;
+pub mod rollout;
 pub mod route;
 pub mod session;
 mod shard;

@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 
 /// One block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     /// Its first address.
     address: IpAddr,
@@ -50,6 +50,25 @@ impl Network {
             }
             _ => false,
         }
+    }
+
+    /// The first address, and how many leading bits of it count.
+    #[must_use]
+    pub fn parts(self) -> (IpAddr, u8) {
+        (self.address, self.prefix)
+    }
+
+    /// The block of `prefix` bits that `address` is in.
+    #[must_use]
+    pub fn around(address: IpAddr, prefix: u8) -> Self {
+        let prefix = prefix.min(width(address));
+        Self { address: first(address, prefix), prefix }
+    }
+
+    /// Whether it has every address of its kind.
+    #[must_use]
+    pub fn is_everything(self) -> bool {
+        self.prefix == 0
     }
 
     /// `::ffff:10.0.0.0/104` is `10.0.0.0/8`.

@@ -25,7 +25,8 @@ impl Notice {
     /// The notice of the end of plain HTTP; none where nothing is forwarded or nothing said.
     #[must_use]
     pub fn of_plain_http(config: &PlainHttp) -> Option<Self> {
-        let PlainHttp { deprecation, sunset, notice, .. } = config;
+        let PlainHttp { deprecation, notice, .. } = config;
+        let sunset = sunset(config);
         let deprecated = deprecation.map(|at| (DEPRECATION, format!("@{}", at.as_second())));
         let ends = sunset.and_then(http_date).map(|date| (SUNSET, date));
         // Dates and checked URLs have no byte that a field may not have.
@@ -47,9 +48,15 @@ impl Notice {
     }
 }
 
+/// As announced, or else when the rollout cuts.
+fn sunset(config: &PlainHttp) -> Option<Timestamp> {
+    let cut = || Some(config.rollout.as_ref()?.rollout.schedule.cut.as_ref()?.at);
+    config.sunset.or_else(cut)
+}
+
 fn links(config: &PlainHttp, url: &str) -> String {
     let deprecation = format!("<{url}>; rel=\"deprecation\"");
-    match (config.deprecation, config.sunset) {
+    match (config.deprecation, sunset(config)) {
         (None, Some(_)) => format!("<{url}>; rel=\"sunset\""),
         (_, None) => deprecation,
         (Some(_), Some(_)) => format!("{deprecation}, <{url}>; rel=\"sunset\""),

@@ -10,6 +10,7 @@ use crate::{
     io::ClientAddr,
     metrics::{LaneKind, ListenerKind},
     policy::Reason,
+    rollout::Why,
     shard::{Shard, View},
     version::Offered,
 };
@@ -23,6 +24,8 @@ pub(crate) struct Refusal<'a> {
     pub hello: Option<&'a Hello>,
     /// What it fails by; none where it holds the floor and is refused for something else.
     pub reason: Option<Reason>,
+    /// What decided it, where the rollout was asked.
+    pub why: Option<Why>,
     /// In words, where the reason alone says too little.
     pub detail: Option<&'a str>,
 }
@@ -48,6 +51,7 @@ impl Refusal<'_> {
             ja4 = ja4.as_ref().map(|ja4| ja4.as_str()),
             policy = if self.reason.is_some() { "floor" } else { "none" },
             lane = LaneKind::Refuse.as_str(),
+            why = self.why.map(Why::as_str),
             generation = view.snapshot.generation,
             suppressed = (suppressed > 0).then_some(suppressed),
         );

@@ -30,6 +30,7 @@ use crate::{
     metrics::Metrics,
     published::Published,
     refusals::RefusalLog,
+    rollout::Control,
     snapshot::{Basis, Generation, Snapshot},
     systemd,
     telemetry::Telemetry,
@@ -150,6 +151,8 @@ pub(crate) struct Reload {
     pub published: Arc<Published>,
     /// Where it shows.
     pub metrics: Arc<Metrics>,
+    /// Who is refused when, and what of that outlives a snapshot.
+    pub rollouts: Arc<Control>,
     /// The ports.
     pub listening: Listening,
     /// Who looks after upstreams.
@@ -206,7 +209,7 @@ impl Reload {
             None if self.files.are_unchanged() => None,
             Some(prepared) if prepared.files.are_unchanged() => {
                 // Its outcome is in the log and the metrics.
-                drop(self.take(prepared, Trigger::Change).await);
+                drop(Box::pin(self.take(prepared, Trigger::Change)).await);
                 None
             }
             _ => Some(self.prepare()),
@@ -229,6 +232,7 @@ impl Reload {
             metrics: &self.metrics,
             machine: self.machine,
             files,
+            rollouts: &self.rollouts,
             before: Some(&before),
         };
         let (snapshot, mut warnings) =
@@ -270,7 +274,9 @@ impl Reload {
         }
         self.set_log(&snapshot.config);
         let expiries: Vec<_> = snapshot.sites.expiries().collect();
+        let rollouts = Arc::clone(&snapshot.rollouts);
         self.published.set(snapshot);
+        self.rollouts.enter(&rollouts);
         self.metrics.in_force(generation, expiries);
         self.listening.enter(ports);
         self.care(Care::Only(fleets));

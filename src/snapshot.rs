@@ -20,6 +20,7 @@ use crate::{
     machine::Machine,
     metrics::{Metrics, RouteMetrics},
     notice::Notice,
+    rollout::{Control, Rollouts},
     route::Router,
     telemetry,
     tls::{self, ClientTls, Sites},
@@ -41,6 +42,8 @@ pub struct Basis<'a> {
     pub machine: Machine,
     /// What reads its files.
     pub files: &'a Files,
+    /// What its rollouts have kept from the last one.
+    pub rollouts: &'a Control,
     /// What is in force now: an upstream that did not change is taken from there, with its
     /// connections and all that is known of its servers.
     pub before: Option<&'a Snapshot>,
@@ -69,6 +72,8 @@ pub struct Snapshot {
     pub hsts: Option<HeaderValue>,
     /// What responses in clear say about the end of plain HTTP, where they do.
     pub notice: Option<Notice>,
+    /// Who is refused when; `Control::enter` puts them into force.
+    pub rollouts: Arc<Rollouts>,
     /// Names for credentials in the log.
     pub keyed_hash: Option<KeyedHash>,
     /// Texts in place of ours.
@@ -83,7 +88,7 @@ impl Snapshot {
     /// # Errors
     /// Every problem of its certificates at once.
     pub fn build(config: Config, basis: &Basis<'_>) -> Result<(Self, Vec<Problem>), Problems> {
-        let Basis { generation, metrics, files, .. } = *basis;
+        let Basis { generation, metrics, files, rollouts: control, .. } = *basis;
         let mut problems = Vec::new();
         let sites = kept(sites(&config, basis), &mut problems);
         let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref(), files);
@@ -93,13 +98,15 @@ impl Snapshot {
         let token = kept(token.transpose().map_err(|problem| vec![problem]), &mut problems);
         problems.extend(bad_level(&config));
         let fleets = kept(fleets(&config, basis), &mut problems);
+        let rollouts = kept(Rollouts::build(&config, control, (files, metrics)), &mut problems);
         let (
             Some((sites, mut warnings)),
             Some(keyed_hash),
             Some(error_pages),
             Some(admin_token),
             Some((upstreams, doubtful)),
-        ) = (sites, hash, pages, token, fleets)
+            Some((rollouts, surprising)),
+        ) = (sites, hash, pages, token, fleets, rollouts)
         else {
             return Err(Problems(problems));
         };
@@ -107,6 +114,7 @@ impl Snapshot {
             return Err(Problems(problems));
         }
         warnings.extend(doubtful);
+        warnings.extend(surprising);
         warnings.extend(uncovered(&config.routes, &sites));
         let capacity = Capacity::of(&config, basis.machine, metrics.workers());
         warnings.extend(capacity.doubt(&config));
@@ -120,6 +128,7 @@ impl Snapshot {
             upstreams,
             hsts: hsts(&config.hsts),
             notice: Notice::of_plain_http(&config.plain_http),
+            rollouts: Arc::new(rollouts),
             keyed_hash,
             error_pages,
             admin_token,

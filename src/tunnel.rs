@@ -1,8 +1,8 @@
 //! Bytes both ways between two streams, whatever they mean, until both sides have said their end.
 //!
-//! Run for what has switched protocols (WebSocket and the like). A side's end is passed on and the
-//! other direction goes on; while nothing moves, no buffer is held. The one limit is how long
-//! nothing may move.
+//! Run for what has switched protocols (WebSocket and the like) and for the legacy lane. A side's
+//! end is passed on and the other direction goes on; while nothing moves, no buffer is held. The
+//! one limit is how long nothing may move.
 
 use std::{
     io,

@@ -37,6 +37,17 @@ pub struct Refused {
     pub problems: Vec<String>,
 }
 
+/// What a rollout can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Refuse nobody for a while.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Put a fuse that has blown in again.
+    Rearm,
+}
+
 /// What comes of a change that takes a while.
 pub type Changing = Pin<Box<dyn Future<Output = Result<Value, Refused>>>>;
 
@@ -56,6 +67,15 @@ pub trait Source: Send + Sync + 'static {
 
     /// The configuration in force and its generation, without secrets.
     fn config(&self) -> Value;
+
+    /// The rollouts: their stage, what comes next, fuses, pauses and exemptions.
+    fn rollout(&self) -> Value;
+
+    /// Tells a rollout something.
+    ///
+    /// # Errors
+    /// Where the body does not say what it has to, or there is nothing to do.
+    fn order(&self, order: Order, body: &[u8]) -> Result<Value, Refused>;
 
     /// Whether whoever sends this `Authorization` may change something; empty where there is none.
     fn may_change(&self, authorization: &[u8]) -> bool;

@@ -12,7 +12,7 @@ use hyper::{
 use serde_json::{Value, json};
 
 use super::{
-    Refused, Source,
+    Order, Refused, Source,
     access::{self, Denied},
 };
 use crate::{drain::Readiness, metrics};
@@ -23,8 +23,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
-/// No level is longer.
-const LONGEST_BODY: usize = 1024;
+/// No level and no order is longer.
+const LONGEST_BODY: usize = 4096;
 
 const INDEX: &str = "\
 tlsfloor
@@ -34,9 +34,13 @@ tlsfloor
   /upstreams    the API servers and where they stand
   /connections  how many there are, and where
   /config       the configuration in force
+  /rollout      who is refused when: stage, next changes, fuses, exemptions
 
-  POST /reload  reads every file again
-  PUT /log      sets what is logged: error, warn, info, debug, or a filter
+  POST /reload          reads every file again
+  PUT /log              sets what is logged: error, warn, info, debug, or a filter
+  POST /rollout/pause   refuses nobody for a while; with by, why, and for or until
+  POST /rollout/resume  goes on; with by and why
+  POST /rollout/rearm   puts a fuse that has blown in again; with by and why
 ";
 
 pub(super) async fn answer<B>(request: Request<B>, source: &dyn Source) -> Page
@@ -45,7 +49,7 @@ where
 {
     let path = request.uri().path().to_owned();
     let allowed = match path.as_str() {
-        "/reload" => "POST",
+        "/reload" | "/rollout/pause" | "/rollout/resume" | "/rollout/rearm" => "POST",
         "/log" => "PUT",
         _ => "GET, HEAD",
     };
@@ -62,12 +66,19 @@ where
     if let Err(denied) = access::check(request.headers(), source) {
         return refused_access(denied);
     }
+    let body = match Limited::new(request.into_body(), LONGEST_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_broken) => {
+            let detail = format!("expected a body of at most {LONGEST_BODY} bytes");
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, &detail);
+        }
+    };
     let changed = match path.as_str() {
         "/reload" => source.reload().await,
-        _ => match Limited::new(request.into_body(), LONGEST_BODY).collect().await {
-            Ok(body) => set_log(&body.to_bytes(), source),
-            Err(_broken) => Err(no_level()),
-        },
+        "/rollout/pause" => source.order(Order::Pause, &body),
+        "/rollout/resume" => source.order(Order::Resume, &body),
+        "/rollout/rearm" => source.order(Order::Rearm, &body),
+        _ => set_log(&body, source),
     };
     match changed {
         Ok(value) => json_page(&value),
@@ -89,6 +100,7 @@ fn shown(path: &str, source: &dyn Source) -> Page {
         "/upstreams" => json_page(&source.upstreams()),
         "/connections" => json_page(&source.connections()),
         "/config" => json_page(&source.config()),
+        "/rollout" => json_page(&source.rollout()),
         _ => problem(StatusCode::NOT_FOUND, "there is no such page; / lists them"),
     }
 }

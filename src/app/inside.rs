@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{
-    admin::{self, Changing, Refused},
+    admin::{self, Changing, Order, Refused},
     drain::Readiness,
     loads::Loads,
     metrics::Metrics,
     published::Published,
     reload::{Reloaded, Reloads, Trigger},
+    rollout::{Control, Moment},
     telemetry::Telemetry,
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Inside {
     pub published: Arc<Published>,
     pub readiness: watch::Receiver<Readiness>,
     pub reloads: Reloads,
+    pub rollouts: Arc<Control>,
     pub loads: Loads,
     pub log: Option<Arc<Telemetry>>,
 }
@@ -85,6 +87,20 @@ impl admin::Source for Inside {
                 }),
             }
         })
+    }
+
+    fn rollout(&self) -> Value {
+        self.rollouts.report(Moment::now().wall)
+    }
+
+    fn order(&self, order: Order, body: &[u8]) -> Result<Value, Refused> {
+        let now = Moment::now().wall;
+        let done = match order {
+            Order::Pause => self.rollouts.pause(body, now),
+            Order::Resume => self.rollouts.resume(body, now),
+            Order::Rearm => self.rollouts.rearm(body),
+        };
+        done.map_err(|error| Refused { detail: error.to_string(), problems: Vec::new() })
     }
 
     fn set_log(&self, level: &str) -> Result<Value, Refused> {

@@ -35,6 +35,7 @@ use crate::{
     published::Published,
     refusals::RefusalLog,
     reload::{FIRST_NAMES, Reload, Reloads},
+    rollout::Control,
     shared::Shared,
     snapshot::{Basis, Snapshot},
     sockets::Inherited,
@@ -85,6 +86,7 @@ pub struct App {
     published: Arc<Published>,
     reloads: Reloads,
     progress: Arc<Progress>,
+    rollouts: Arc<Control>,
     loads: Loads,
     threads: Vec<JoinHandle<()>>,
 }
@@ -113,10 +115,10 @@ impl App {
         let workers = workers(&config);
         let metrics = Metrics::new(workers);
         let machine = Machine::ask();
-        let basis =
-            Basis { generation: 1, metrics: &metrics, machine, files: &files, before: None };
-        let (snapshot, warnings) = Snapshot::build(config, &basis).map_err(StartError::Problems)?;
+        let rollouts = Arc::new(Control::new(&metrics));
+        let (snapshot, warnings) = first(config, machine, &metrics, &rollouts, &files)?;
         metrics.in_force(snapshot.generation, snapshot.sites.expiries());
+        rollouts.enter(&snapshot.rollouts);
         let (doors, sockets): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
         let (admin_door, admin_sockets) = mpsc::unbounded_channel();
@@ -130,6 +132,7 @@ impl App {
             published: Arc::clone(&published),
             reloads,
             progress: Arc::default(),
+            rollouts,
             loads: Loads::new(workers),
             threads: Vec::new(),
         };
@@ -140,8 +143,19 @@ impl App {
         app.start_admin(admin_sockets, &metrics, log.clone())?;
         listening.enter(ports);
         let quotas = [shared.refusals, shared.leaks];
-        let reload =
-            Reload { file, files, machine, published, metrics, listening, control, quotas, log };
+        let rollouts = Arc::clone(&app.rollouts);
+        let reload = Reload {
+            file,
+            files,
+            machine,
+            published,
+            metrics,
+            rollouts,
+            listening,
+            control,
+            quotas,
+            log,
+        };
         app.start_thread("reload", |stop| reload.run(asked, stop))?;
         app.progress.say(Readiness::Ready);
         Ok(app)
@@ -169,6 +183,12 @@ impl App {
     #[must_use]
     pub fn workers(&self) -> usize {
         self.loads.workers()
+    }
+
+    /// The running rollouts, for orders and reports.
+    #[must_use]
+    pub fn rollouts(&self) -> &Arc<Control> {
+        &self.rollouts
     }
 
     /// The way to ask for a reload.
@@ -223,12 +243,13 @@ impl App {
         let (care, orders) = mpsc::unbounded_channel();
         let (first, looked_up) = std::sync::mpsc::channel();
         let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
-        let published = Arc::clone(&self.published);
+        let (published, rollouts) = (Arc::clone(&self.published), Arc::clone(&self.rollouts));
         self.start_thread("control", |stop| async move {
             let ceiling = || published.snapshot().capacity.memory;
             let endings = || published.snapshot().sites.endings().collect::<Vec<_>>();
             tokio::select! {
                 () = control::keep(orders, stop) => {}
+                () = rollouts.run() => {}
                 () = pressure.watch(ceiling) => {}
                 never = watch_expiry(endings) => match never {},
             }
@@ -266,6 +287,7 @@ impl App {
             published: Arc::clone(&self.published),
             readiness: self.progress.readiness(),
             reloads: self.reloads.clone(),
+            rollouts: Arc::clone(&self.rollouts),
             loads: self.loads.clone(),
             log,
         });
@@ -337,6 +359,18 @@ impl App {
         tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());
         drained
     }
+}
+
+/// The first snapshot; `reload` builds all others.
+fn first(
+    config: Config,
+    machine: Machine,
+    metrics: &Metrics,
+    rollouts: &Control,
+    files: &Files,
+) -> Result<(Snapshot, Vec<Problem>), StartError> {
+    let basis = Basis { generation: 1, metrics, machine, files, rollouts, before: None };
+    Snapshot::build(config, &basis).map_err(StartError::Problems)
 }
 
 /// As configured, or as many as the cgroup gives CPUs.

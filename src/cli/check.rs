@@ -12,6 +12,7 @@ use crate::{
     files::Files,
     machine::Machine,
     metrics::Metrics,
+    rollout::{Control, Moment, calendar},
     snapshot::{Basis, Snapshot},
 };
 
@@ -19,19 +20,21 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let files = Files::default();
     let config = config::load(path, &files)?;
     let metrics = Metrics::new(1);
-    let built = Snapshot::build(
-        config,
-        &Basis {
-            generation: 1,
-            metrics: &metrics,
-            files: &files,
-            machine: Machine::ask(),
-            before: None,
-        },
-    );
-    let (snapshot, warnings) = built.map_err(StartError::Problems)?;
+    let control = Control::new(&metrics);
+    let basis = Basis {
+        generation: 1,
+        metrics: &metrics,
+        files: &files,
+        machine: Machine::ask(),
+        rollouts: &control,
+        before: None,
+    };
+    let (snapshot, warnings) = Snapshot::build(config, &basis).map_err(StartError::Problems)?;
     for warning in warnings {
         print(&format!("warning: {warning}"))?;
+    }
+    for line in calendar::lines(&snapshot.rollouts, Moment::now().wall) {
+        print(&line)?;
     }
     let config = &snapshot.config;
     print(&format!(

@@ -6,26 +6,31 @@
 
 use std::{ops::Range, path::Path, sync::Arc};
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value as Schema;
 use toml::{
     Spanned,
     de::{DeArray, DeTable, DeValue, Deserializer},
 };
 
-use super::{Config, Place, Problem, Problems, raw, schema};
+use super::{Place, Problem, Problems, shape};
 
 /// A text and what is wrong with it so far.
 #[derive(Debug)]
 pub(super) struct Document<'a> {
     text: &'a str,
     file: Arc<std::path::PathBuf>,
+    /// Where each line begins: a file of thousands of exemptions is not walked for each place.
+    lines: Vec<usize>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Document<'a> {
     pub(super) fn new(text: &'a str, file: &Path) -> Self {
-        Self { text, file: Arc::new(file.to_owned()), problems: Vec::new() }
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = [0].into_iter().chain(ends.map(|(end, _)| end + 1)).collect();
+        Self { text, file: Arc::new(file.to_owned()), lines, problems: Vec::new() }
     }
 
     /// The folder where relative paths begin.
@@ -33,30 +38,30 @@ impl<'a> Document<'a> {
         self.file.parent().unwrap_or_else(|| Path::new(""))
     }
 
-    /// The configuration as written, as far as its shape is right.
-    pub(super) fn read(&mut self) -> raw::Config {
+    /// What is written, as far as it has the shape of `S`.
+    pub(super) fn read<T: DeserializeOwned + Default, S: JsonSchema>(&mut self) -> T {
         let (mut table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
             self.report(error.span().unwrap_or_default(), "", error.message().to_owned());
         }
-        self.table(table.get_mut(), &schema(), "");
-        match raw::Config::deserialize(Deserializer::from(table)) {
+        self.table(table.get_mut(), &shape::schema::<S>().to_value(), "");
+        match T::deserialize(Deserializer::from(table)) {
             Ok(raw) => raw,
             Err(error) => {
                 // Only what a schema cannot say, such as an integer beyond 64 bits.
                 self.report(error.span().unwrap_or_default(), "", error.message().to_owned());
-                raw::Config::default()
+                T::default()
             }
         }
     }
 
-    /// The configuration, or every problem by line.
-    pub(super) fn finish(mut self, config: Option<Config>) -> Result<Config, Problems> {
+    /// What it means, or every problem by line.
+    pub(super) fn finish<T>(mut self, meant: Option<T>) -> Result<T, Problems> {
         let by_place = |problem: &Problem| (problem.place.line, problem.place.column);
         self.problems.sort_by_key(by_place);
         self.problems.dedup();
-        match config {
-            Some(config) if self.problems.is_empty() => Ok(config),
+        match meant {
+            Some(meant) if self.problems.is_empty() => Ok(meant),
             _ => Err(Problems(self.problems)),
         }
     }
@@ -80,9 +85,10 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn place(&self, span: Range<usize>, key: &str) -> Place {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let line = self.lines.partition_point(|begin| *begin <= span.start);
+        let begin = line.checked_sub(1).and_then(|before| self.lines.get(before)).copied();
+        let before = self.text.get(begin.unwrap_or(0)..span.start).unwrap_or_default();
+        let column = before.chars().count() + 1;
         Place { file: Arc::clone(&self.file), line, column, key: key.to_owned() }
     }
 
@@ -115,13 +121,8 @@ impl<'a> Document<'a> {
     /// Whether the value has the shape; what is wrong inside it is struck there.
     fn value(&mut self, value: &mut Spanned<DeValue<'_>>, schema: &Schema, key: &str) -> bool {
         let span = value.span();
-        let expected = schema.get("type").and_then(Schema::as_str).unwrap_or_default();
-        let expected = match schema.get("format").and_then(Schema::as_str) {
-            // JSON has no date-times; TOML has, and strings are none of them.
-            Some("date-time") => "date-time",
-            _ => expected,
-        };
-        match (value.get_mut(), expected) {
+        let schema = alternative(schema, value.get_ref());
+        match (value.get_mut(), kind(schema)) {
             (DeValue::Table(table), "object") => {
                 self.table(table, schema, key);
                 true
@@ -162,6 +163,23 @@ impl<'a> Document<'a> {
 /// What a moment looks like, for problems.
 pub(super) const MOMENT: &str =
     "a date-time with an offset and without quotes, such as 2027-03-01T09:00:00Z";
+
+/// What a schema asks for.
+fn kind(schema: &Schema) -> &str {
+    match schema.get("format").and_then(Schema::as_str) {
+        // JSON has no date-times; TOML has, and strings are none of them.
+        Some("date-time") => "date-time",
+        _ => schema.get("type").and_then(Schema::as_str).unwrap_or_default(),
+    }
+}
+
+/// Of several shapes that a value may have, the one for a list if it is one, else the first.
+fn alternative<'s>(schema: &'s Schema, value: &DeValue<'_>) -> &'s Schema {
+    let Some(all) = schema.get("anyOf").and_then(Schema::as_array) else { return schema };
+    let is_list = matches!(value, DeValue::Array(_));
+    let list = all.iter().find(|one| is_list && kind(one) == "array");
+    list.or_else(|| all.first()).unwrap_or(schema)
+}
 
 fn join(key: &str, name: &str) -> String {
     if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }

@@ -5,7 +5,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 /// Where a value stands: the file, the line and column of it, and the key's whole path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The configuration file as it was named.
     pub file: Arc<PathBuf>,

@@ -17,6 +17,7 @@ mod raw_plain_http;
 mod raw_routes;
 mod redirect_target;
 mod resolve;
+mod rollout;
 mod routes;
 mod shape;
 mod tls;
@@ -39,15 +40,20 @@ pub use error_answers::{ErrorPage, Errors, UnknownHost};
 pub use header_rules::HeaderRules;
 pub use plain_http::{PlainAction, PlainHttp, RedirectOnly};
 pub use redirect_target::{Given, RedirectTarget};
+pub use rollout::{
+    Brownout, Cut, Exemption, Fuse, LegacyServer, PlainRollout, RampStep, Rollout, Salt, Schedule,
+    exemptions,
+};
 pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
 };
 pub use tls::{CertificateSource, Stranger, Tls, TlsHost};
 pub use traces::{HAS_TRACES, Traces};
 pub use types::{
-    Algorithm, AtCapacity, ClientBounds, Compression, Config, Drain, FileAt, ForwardedStyle,
+    Algorithm, AtCapacity, ClientBounds, Compression, Config, Drain, FileAt, Fleet, ForwardedStyle,
     Forwarding, Hsts, Limits, Listen, Log, LogFormat, Reload, RouteBounds,
 };
+pub use units::duration;
 pub use upstream::{
     Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,
     UpstreamTls,
@@ -91,7 +97,7 @@ const LONGEST: u64 = 16 << 20;
 /// Every problem at once, by line.
 pub fn parse(text: &str, file: &Path) -> Result<Config, Problems> {
     let mut document = document::Document::new(text, file);
-    let raw = document.read();
+    let raw = document.read::<raw::Config, raw::Config>();
     let config = resolve::resolve(raw, &mut document);
     document.finish(config)
 }

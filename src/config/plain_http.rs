@@ -6,7 +6,7 @@ use hyper::header::HeaderName;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::FileAt;
+use super::{FileAt, PlainRollout};
 
 /// `[plain_http]`
 #[derive(Clone, Debug, Serialize)]
@@ -36,6 +36,9 @@ pub struct PlainHttp {
     pub credential_params: Vec<String>,
     /// What credentials are hashed with in the log; none: a key of this process.
     pub credentials_key: Option<FileAt>,
+    /// From forwarding to what it leads to; `action` is to forward then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<PlainRollout>,
 }
 
 impl Default for PlainHttp {
@@ -52,6 +55,7 @@ impl Default for PlainHttp {
             credential_headers: Vec::new(),
             credential_params: Vec::new(),
             credentials_key: None,
+            rollout: None,
         }
     }
 }

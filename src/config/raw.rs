@@ -11,8 +11,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    dns, raw_client_auth::ClientAuth, raw_errors, raw_plain_http, raw_routes, shape, traces,
-    upstream::raw::Upstream,
+    dns, raw_client_auth::ClientAuth, raw_errors, raw_plain_http, raw_routes,
+    rollout::raw as rollout, shape, traces, upstream::raw::Upstream,
 };
 
 pub(super) type Text = Spanned<String>;
@@ -49,6 +49,12 @@ pub(super) struct Config {
     /// Which requests get what.
     #[schemars(with = "Vec<raw_routes::Route>")]
     pub routes: Vec<Spanned<raw_routes::Route>>,
+    /// Retiring what fails the floor, by a schedule.
+    #[schemars(with = "rollout::TlsRollout")]
+    pub rollout: Option<Spanned<rollout::Rollout>>,
+    /// All copies of this process together.
+    #[schemars(with = "Fleet")]
+    pub fleet: Option<Spanned<Fleet>>,
     /// Answers of the proxy's own.
     #[schemars(with = "raw_errors::Errors")]
     pub errors: Option<Spanned<raw_errors::Errors>>,
@@ -179,6 +185,15 @@ pub(super) struct TlsHost {
     #[schemars(with = "ClientAuth")]
     #[serde(default)]
     pub client_auth: Option<Spanned<ClientAuth>>,
+}
+
+/// All copies of this process together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Fleet {
+    /// How many there are; each has its share of what is set for all (the fuses).
+    #[schemars(with = "shape::Replicas")]
+    pub replicas: Option<Number>,
 }
 
 /// What the two sides are told about each other.

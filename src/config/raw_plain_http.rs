@@ -2,9 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::{
     raw::{Moment, Number, Text},
+    rollout::raw as rollout,
     shape,
 };
 
@@ -45,4 +47,7 @@ pub(super) struct PlainHttp {
     /// File of the key that credentials are hashed with in the log; absent: random per process.
     #[schemars(with = "shape::File")]
     pub credentials_key: Option<Text>,
+    /// Retiring plain HTTP by a schedule, from forwarding to redirecting or refusing.
+    #[schemars(with = "rollout::PlainRollout")]
+    pub rollout: Option<Spanned<rollout::Rollout>>,
 }

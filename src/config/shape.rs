@@ -85,6 +85,21 @@ shapes! {
     Tries = { "type": "integer", "minimum": 0, "maximum": 10 };
     /// A share.
     Percent = { "type": "integer", "minimum": 0, "maximum": 100 };
+    /// A share of more than nothing.
+    Share = { "type": "integer", "minimum": 1, "maximum": 100 };
+    /// How many clients blow a fuse.
+    Clients = { "type": "integer", "minimum": 1, "maximum": 100_000 };
+    /// Copies of the process.
+    Replicas = { "type": "integer", "minimum": 1, "maximum": 10_000 };
+    /// `10.0.0.9:443`, or a list of such.
+    Servers = { "anyOf": [
+        { "type": "string", "pattern": "^.+:[0-9]{1,5}$" },
+        { "type": "array", "items": { "type": "string", "pattern": "^.+:[0-9]{1,5}$" }, "minItems": 1 },
+    ] };
+    /// What plain HTTP ends with.
+    Ending = { "type": "string", "enum": ["redirect", "refuse"] };
+    /// `t13d1516h2_8daaf6152771_e5627efa2ab1`
+    Ja4 = { "type": "string", "pattern": "^[0-9a-z:_]{1,36}$" };
     /// A PROXY header's version.
     ProxyProtocol = { "type": "string", "enum": ["none", "v1", "v2"] };
     /// The versions that there are.

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Dns, Errors, Place, PlainHttp, Route, Tls, Traces, Upstream};
+use super::{Dns, Errors, Place, PlainHttp, Rollout, Route, Tls, Traces, Upstream};
 use crate::network::Network;
 
 /// A whole configuration.
@@ -29,6 +29,10 @@ pub struct Config {
     pub dns: Dns,
     /// `[[routes]]`
     pub routes: Vec<Route>,
+    /// `[rollout]`
+    pub rollout: Rollout,
+    /// `[fleet]`
+    pub fleet: Fleet,
     /// `[errors]`
     pub errors: Errors,
     /// `[reload]`
@@ -165,6 +169,13 @@ pub enum Algorithm {
     Br,
     /// RFC 1952
     Gzip,
+}
+
+/// `[fleet]`: all copies of this process together.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fleet {
+    /// How many there are; each has its share of what is set for all.
+    pub replicas: u32,
 }
 
 /// `[reload]`: how changes of files come into force.

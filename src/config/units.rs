@@ -15,8 +15,9 @@ pub(super) const SIZE: &str = "a size such as \"512B\", \"64KiB\" or \"1MiB\"";
 /// Nine digits are enough for everything and overflow nothing.
 const DIGITS: usize = 9;
 
-/// `250ms`, `10s`, `5m`, `1h`, `365d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+/// `250ms`, `10s`, `5m`, `1h`, `365d`; none for anything else.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     match unit {
         "ms" => Some(Duration::from_millis(number)),

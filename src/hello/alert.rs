@@ -16,6 +16,8 @@ pub enum Alert {
     DecodeError,
     /// 70: below the floor.
     ProtocolVersion,
+    /// 80: nothing that the client could do better.
+    InternalError,
     /// 86: the client could do better and did not.
     InappropriateFallback,
     /// 112: no such host here (RFC 6066 3).
@@ -34,6 +36,7 @@ impl Alert {
             Self::HandshakeFailure => 40,
             Self::DecodeError => 50,
             Self::ProtocolVersion => 70,
+            Self::InternalError => 80,
             Self::InappropriateFallback => 86,
             Self::UnrecognizedName => 112,
         }

@@ -52,6 +52,12 @@ pub(crate) enum RequestError {
              replace any credentials that were sent in clear"
     )]
     PlainHttp,
+    /// A brownout of `[plain_http.rollout]`; its words.
+    #[error("{0}")]
+    PlainHttpBrownout(Box<str>),
+    /// Its ramp; its words.
+    #[error("{0}")]
+    PlainHttpRamp(Box<str>),
     /// `limits.uri_length`
     #[error("the request's path and query are longer than this server takes")]
     UriTooLong,
@@ -99,7 +105,9 @@ impl RequestError {
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::UnknownHost | Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::PlainHttp => StatusCode::FORBIDDEN,
+            Self::PlainHttp | Self::PlainHttpBrownout(_) | Self::PlainHttpRamp(_) => {
+                StatusCode::FORBIDDEN
+            }
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -125,7 +133,8 @@ impl RequestError {
     #[must_use]
     pub(crate) fn problem(&self) -> &'static str {
         match self {
-            Self::PlainHttp => "https_required",
+            Self::PlainHttp | Self::PlainHttpRamp(_) => "https_required",
+            Self::PlainHttpBrownout(_) => "plain_http_brownout",
             Self::Misdirected => "misdirected_request",
             Self::Connect => "method_not_served",
             Self::UnknownHost => "unknown_host",
@@ -150,7 +159,11 @@ impl RequestError {
             | Self::TooManyFields
             | Self::BodyTooLarge
             | Self::Upload(_) => "http_request_error",
-            Self::Connect | Self::PlainHttp | Self::Misdirected => "http_request_denied",
+            Self::Connect
+            | Self::PlainHttp
+            | Self::PlainHttpBrownout(_)
+            | Self::PlainHttpRamp(_)
+            | Self::Misdirected => "http_request_denied",
             Self::UnknownHost | Self::NoRoute => "destination_not_found",
             Self::OutOfMemory => "proxy_internal_error",
             Self::Overdue => "http_response_timeout",
@@ -179,6 +192,8 @@ impl RequestError {
             | Self::UnknownHost
             | Self::NoRoute
             | Self::PlainHttp
+            | Self::PlainHttpBrownout(_)
+            | Self::PlainHttpRamp(_)
             | Self::Upload(_)
             | Self::Upstream(_) => None,
         }

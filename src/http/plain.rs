@@ -1,17 +1,19 @@
 //! A request on a plain port: counted with what it leaked, then sent to HTTPS, refused, or let
 //! through.
 //!
-//! Called by `service` before a route is looked for. What is let through is told on its response
-//! that plain HTTP ends, where that is configured.
+//! Called by `service` before a route is looked for. With a rollout its stage decides, per request
+//! and client. What is let through is told on its response that plain HTTP ends, where that is
+//! configured.
 
-use hyper::{Request, Response, StatusCode, header::HeaderValue};
+use hyper::{Request, Response, StatusCode};
 
 use super::{
-    Client, RequestError, authority::Authority, body::Content, credentials, own, redirect,
+    Asker, Client, RequestError, authority::Authority, body::Content, credentials, own, redirect,
 };
 use crate::{
-    config::PlainAction,
+    config::{PlainAction, PlainHttp},
     metrics::{Credentials, Plain},
+    rollout::{Facts, Fate, Moment, PlainRollout, Why},
     shard::View,
 };
 
@@ -21,18 +23,23 @@ pub(super) fn answer<B>(
     view: &View,
     authority: Option<&Authority>,
     request: &Request<B>,
-    id: &HeaderValue,
+    asker: &Asker,
 ) -> Result<Option<Response<Content>>, RequestError> {
     let config = &view.snapshot.config.plain_http;
     let kind = credentials::seen(config, request).next().map(|(kind, _)| kind);
-    let action = redirect::action(config, request.method(), request.uri().path(), kind.is_some());
+    let path = request.uri().path();
+    let planned = match &view.snapshot.rollouts.plain_http {
+        Some(plain) if !redirect::is_exempt(config, path) => planned(plain, config, asker),
+        _ => Planned { action: config.action, refusal: RequestError::PlainHttp },
+    };
+    let action = redirect::action(config, planned.action, request.method(), path, kind.is_some());
     client.shard.counters.plain_http(action, kind.unwrap_or(Credentials::None));
     if kind.is_some() {
-        credentials::record(client, view, request, authority, id, Plain::from(action));
+        credentials::record(client, view, request, authority, &asker.id, Plain::from(action));
     }
     match action {
         PlainAction::Forward => Ok(None),
-        PlainAction::Refuse => Err(RequestError::PlainHttp),
+        PlainAction::Refuse => Err(planned.refusal),
         PlainAction::Redirect => {
             let authority = authority.ok_or(RequestError::HostMissing)?;
             let path = request.uri().path_and_query();
@@ -42,6 +49,46 @@ pub(super) fn answer<B>(
             own::moved(status, &target, "This API is served over HTTPS only").map(Some)
         }
     }
+}
+
+/// What the stage of the rollout has for a request, and the words for a refusal.
+struct Planned {
+    action: PlainAction,
+    refusal: RequestError,
+}
+
+fn planned(plain: &PlainRollout, config: &PlainHttp, asker: &Asker) -> Planned {
+    let now = Moment::now();
+    let fate = plain.rollout.decide(&Facts::new(asker.address.ip, None), now);
+    let (action, refusal) = match fate {
+        Fate::Spare(_) => (PlainAction::Forward, RequestError::PlainHttp),
+        Fate::Refuse(Why::Brownout, _) => {
+            let until = plain.rollout.schedule.brownout_end(now.wall);
+            let until = until.map_or_else(String::new, |until| format!(", until {until}"));
+            let what = format!("is switched off for a while{until}");
+            let words = words(&what, plain, config);
+            (PlainAction::Refuse, RequestError::PlainHttpBrownout(words))
+        }
+        Fate::Refuse(Why::Ramp, _) => {
+            let words = words("has ended for some clients, you among them", plain, config);
+            (PlainAction::Refuse, RequestError::PlainHttpRamp(words))
+        }
+        Fate::Refuse(..) => (plain.to, RequestError::PlainHttp),
+    };
+    Planned { action, refusal }
+}
+
+/// What happens, until when, when it ends for good, and where that is announced: all of it from the
+/// configuration.
+fn words(what: &str, plain: &PlainRollout, config: &PlainHttp) -> Box<str> {
+    let cut = plain.rollout.schedule.cut();
+    let cut = cut.map_or_else(String::new, |cut| format!("; it ends for all at {cut}"));
+    let notice = config.notice.as_ref().map_or_else(String::new, |url| format!("; see {url}"));
+    format!(
+        "plain HTTP {what}{cut}; send the request to an https:// URL, and replace any credentials \
+         that were sent in clear{notice}"
+    )
+    .into()
 }
 
 /// Whether the response has to tell that plain HTTP ends: not on paths that stay in clear.

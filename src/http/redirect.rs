@@ -8,15 +8,16 @@ use hyper::{Method, http::uri::PathAndQuery};
 use super::path::climbs;
 use crate::config::{PlainAction, PlainHttp, RedirectOnly};
 
-/// What `config` says to do with a plain request.
+/// What becomes of a plain request where `planned` is done with all of them.
 pub(super) fn action(
     config: &PlainHttp,
+    planned: PlainAction,
     method: &Method,
     path: &str,
     has_credentials: bool,
 ) -> PlainAction {
     let safe = matches!(*method, Method::GET | Method::HEAD) && !has_credentials;
-    match config.action {
+    match planned {
         _ if is_exempt(config, path) => PlainAction::Forward,
         // A client that is redirected never learns that its password went out in clear.
         PlainAction::Redirect if config.redirect_only == RedirectOnly::Safe && !safe => {
@@ -78,20 +79,25 @@ mod tests {
             (Method::OPTIONS, false, PlainAction::Refuse),
         ];
         for (method, credentials, expected) in cases {
-            assert_eq!(action(&safe, &method, "/", credentials), expected, "{method}");
-            let all = action(&config(443), &method, "/", credentials);
+            assert_eq!(action(&safe, safe.action, &method, "/", credentials), expected, "{method}");
+            let all = action(&config(443), PlainAction::Redirect, &method, "/", credentials);
             assert_eq!(all, PlainAction::Redirect, "{method}");
         }
-        let exempt = action(&safe, &Method::POST, "/.well-known/acme-challenge/x", true);
+        let exempt =
+            action(&safe, safe.action, &Method::POST, "/.well-known/acme-challenge/x", true);
         assert_eq!(exempt, PlainAction::Forward);
         let forward = PlainHttp { action: PlainAction::Forward, ..safe };
-        assert_eq!(action(&forward, &Method::POST, "/", true), PlainAction::Forward);
+        assert_eq!(
+            action(&forward, forward.action, &Method::POST, "/", true),
+            PlainAction::Forward
+        );
     }
 
     #[test]
     fn exempt_paths_cannot_be_climbed_out_of() {
         let base = "/.well-known/acme-challenge/";
-        let of = |path: &str| action(&config(443), &Method::GET, path, false);
+        let of =
+            |path: &str| action(&config(443), PlainAction::Redirect, &Method::GET, path, false);
         assert_eq!(of(&format!("{base}token")), PlainAction::Forward);
         assert_eq!(of("/v1"), PlainAction::Redirect);
         for tail in

@@ -143,7 +143,7 @@ fn decide(
     }
     let authority = authority?;
     if client.tls.is_none()
-        && let Some(answer) = plain::answer(client, view, authority.as_ref(), &request, &asker.id)?
+        && let Some(answer) = plain::answer(client, view, authority.as_ref(), &request, asker)?
     {
         return Ok(Next::Answer(answer));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     bounds::Bounds,
     cells::{Cell, Histogram, Table},
-    labels::{Credentials, Judged, LaneKind, ListenerKind, Plain},
+    labels::{Credentials, Judged, LaneKind, LegacyOutcome, ListenerKind, Plain},
 };
 use crate::{
     config::PlainAction,
@@ -29,6 +29,7 @@ pub struct Counters {
     /// By action and credentials.
     pub(super) plain_http: Table<2>,
     pub(super) proxy_headers: Table<1>,
+    pub(super) legacy: Table<1>,
     pub(super) open: [Cell; 2],
     pub(super) parked: Cell,
     pub(super) accept_failures: Cell,
@@ -57,6 +58,7 @@ impl Default for Counters {
             handshake_durations: Default::default(),
             plain_http: Table::new([Plain::ALL.len(), Credentials::ALL.len()]),
             proxy_headers: Table::new([ProxyHeaderResult::ALL.len()]),
+            legacy: Table::new([LegacyOutcome::ALL.len()]),
             open: Default::default(),
             parked: Cell::default(),
             accept_failures: Cell::default(),
@@ -100,6 +102,11 @@ impl Counters {
     /// A PROXY header, or one that did not come.
     pub fn proxy_header(&self, result: ProxyHeaderResult) {
         self.proxy_headers.add([result.index()]);
+    }
+
+    /// The end of a connection in the legacy lane.
+    pub fn legacy(&self, outcome: LegacyOutcome) {
+        self.legacy.add([outcome.index()]);
     }
 
     /// One more connection.

@@ -18,10 +18,11 @@ use super::{
     bounds::{Abuse, Limit},
     cells::{Summed, Table},
     counters::Counters,
-    encode_fleet, encode_process,
+    encode_fleet, encode_process, encode_rollout,
     families::{CODES, UpstreamMetrics, UpstreamShard},
     labels::{
-        Credentials, Judged, LaneKind, Plain, Protocol, RetryReason, ServedVersion, UpstreamOutcome,
+        Credentials, Judged, LaneKind, LegacyOutcome, Plain, Protocol, RetryReason, ServedVersion,
+        UpstreamOutcome,
     },
 };
 use crate::{
@@ -54,6 +55,7 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let to = &mut encoder;
         self.hellos(to)?;
+        encode_rollout::rollouts(to, &self.rollouts)?;
         self.handshakes(to)?;
         self.requests(to)?;
         self.upstreams(to)?;
@@ -142,6 +144,12 @@ impl Metrics {
                 ("lane", words::<LaneKind>()),
             ],
             &self.tables(|worker| &worker.hellos),
+        )?;
+        table(
+            to,
+            ("tlsfloor_legacy_connections", "Connections in the legacy lane by how they ended"),
+            [("outcome", words::<LegacyOutcome>())],
+            &self.tables(|worker| &worker.legacy),
         )
     }
 

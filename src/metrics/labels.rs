@@ -158,7 +158,39 @@ labels! {
     pub enum LaneKind {
         /// Terminated here.
         Serve = "serve",
+        /// Its bytes go to today's terminator.
+        Legacy = "legacy",
         /// Told why not.
         Refuse = "refuse",
+    }
+}
+
+labels! {
+    /// What became of a connection in the legacy lane.
+    pub enum LegacyOutcome {
+        /// Both sides have ended it.
+        Done = "done",
+        /// One side broke it off.
+        Broken = "broken",
+        /// Nothing moved for too long.
+        Idle = "idle",
+        /// No legacy server could be reached.
+        ConnectFailed = "connect_failed",
+        /// None answered in time.
+        ConnectTimeout = "connect_timeout",
+    }
+}
+
+labels! {
+    /// The stages of a rollout.
+    pub enum StageKind {
+        /// Nobody is refused.
+        Observe = "observe",
+        /// Everybody, or a share, is refused for a while.
+        Brownout = "brownout",
+        /// A share is refused for good.
+        Ramp = "ramp",
+        /// Everybody is refused for good.
+        Cut = "cut",
     }
 }

@@ -10,10 +10,12 @@ mod counters;
 mod encode;
 mod encode_fleet;
 mod encode_process;
+mod encode_rollout;
 mod families;
 mod fleet;
 mod labels;
 mod lost;
+mod rollout;
 mod tickets;
 
 use std::{
@@ -33,10 +35,11 @@ pub use encode::CONTENT_TYPE;
 pub use families::{RouteMetrics, RouteShard, UpstreamMetrics, UpstreamShard};
 pub use fleet::{CheckOutcome, FleetMetrics, ServerMetrics};
 pub use labels::{
-    Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
-    UpstreamOutcome,
+    Credentials, Judged, LaneKind, LegacyOutcome, ListenerKind, Plain, Protocol, RetryReason,
+    ServedVersion, StageKind, UpstreamOutcome,
 };
 pub use lost::{LostSpans, count_lost_lines_by};
+pub use rollout::{ExemptionMetrics, RolloutGauge, RolloutMetrics};
 pub use tickets::{TicketCounters, TicketResult};
 
 /// Everything that is counted in this process.
@@ -45,6 +48,8 @@ pub struct Metrics {
     workers: Box<[Arc<Counters>]>,
     families: Mutex<Families>,
     tickets: Arc<TicketCounters>,
+    /// The rollouts' share.
+    pub rollouts: RolloutMetrics,
     generation: AtomicU64,
     loaded: AtomicU64,
     /// Whether the last attempt failed.
@@ -71,6 +76,7 @@ impl Metrics {
             workers: (0..workers).map(|_| Arc::default()).collect(),
             families: Mutex::default(),
             tickets: Arc::default(),
+            rollouts: RolloutMetrics::default(),
             generation: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
             stale: AtomicBool::new(false),

@@ -50,14 +50,18 @@ async fn the_first_page_lists_the_others_and_each_is_there() {
             "/upstreams",
             "/connections",
             "/config",
+            "/rollout",
             "/reload",
-            "/log"
+            "/log",
+            "/rollout/pause",
+            "/rollout/resume",
+            "/rollout/rearm"
         ]
     );
-    for page in &listed[..6] {
+    for page in &listed[..7] {
         assert_eq!(plain_get(proxy.admin, page).await.status, 200, "{page}");
     }
-    for (page, allowed) in [("/reload", "POST"), ("/log", "PUT")] {
+    for (page, allowed) in [("/reload", "POST"), ("/log", "PUT"), ("/rollout/pause", "POST")] {
         let answer = plain_get(proxy.admin, page).await;
         assert_eq!((answer.status, answer.field("allow")), (405, allowed));
     }
@@ -199,4 +203,26 @@ fn a_reload_that_fails_is_in_the_log_with_file_and_line() {
     std::fs::write(&file, &text).unwrap();
     let next = running.event("reload");
     assert_eq!((&next["result"], &next["generation"]), (&"success".into(), &2.into()));
+}
+
+#[tokio::test]
+async fn a_rollout_is_paused_and_goes_on() {
+    let upstream = Upstream::text("hello").await;
+    let rollout = "[rollout]\nlegacy = \"127.0.0.1:1\"\ncut = 2020-01-01T00:00:00Z\n";
+    let proxy = Proxy::from_text(&format!("{}{rollout}", base(upstream.address)), |_| {});
+    let order = |path: &'static str, body| ask(proxy.admin, "POST", path, &[], body);
+    let stage = async || plain_get(proxy.admin, "/rollout").await.json()["tls"].clone();
+    assert_eq!(stage().await["stage"], "cut");
+    for wrong in ["", "{}", r#"{"by": "ann", "why": "support is flooded"}"#] {
+        assert_eq!(order("/rollout/pause", wrong).await.status, 422, "{wrong}");
+    }
+    let words = r#"{"by": "ann", "why": "support is flooded", "for": "1h"}"#;
+    let answer = order("/rollout/pause", words).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(stage().await["pause"]["why"] == "support is flooded", "{}", stage().await);
+    let words = r#"{"by": "ann", "why": "it is quiet again"}"#;
+    assert_eq!(order("/rollout/resume", words).await.status, 200);
+    assert!(stage().await["pause"].is_null(), "{}", stage().await);
+    assert_eq!(order("/rollout/resume", words).await.status, 422, "nothing is paused");
+    assert_eq!(order("/rollout/rearm", words).await.status, 422, "no fuse has blown");
 }

@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["listener"],
     &["connection"],
     &["greet", "origin", "park"],
-    &["closing", "http", "refusal"],
+    &["closing", "http", "legacy", "refusal"],
     &["shard"],
     &["shared"],
     &["published"],
@@ -90,7 +90,12 @@ const FENCES: &[(&str, &[&str])] = &[
     ("tracing_appender", &["telemetry.rs"]),
     (
         "prometheus_client",
-        &["metrics/encode.rs", "metrics/encode_fleet.rs", "metrics/encode_process.rs"],
+        &[
+            "metrics/encode.rs",
+            "metrics/encode_fleet.rs",
+            "metrics/encode_process.rs",
+            "metrics/encode_rollout.rs",
+        ],
     ),
     ("rcgen", &["cli/"]),
     ("hickory_resolver", &["upstream/resolve.rs"]),
@@ -114,7 +119,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "token.rs",
         ],
     ),
-    ("jiff", &["config/", "notice.rs", "tls/expiry.rs"]),
+    ("jiff", &["config/", "notice.rs", "rollout/", "tls/expiry.rs"]),
 ];
 
 /// Names that say nothing.

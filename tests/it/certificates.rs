@@ -11,6 +11,7 @@ use tlsfloor::{
     files::Files,
     machine::Machine,
     metrics::Metrics,
+    rollout::Control,
     snapshot::{Basis, Snapshot},
 };
 
@@ -50,11 +51,13 @@ impl Folder {
         );
         let config = config::parse(&text, &self.0.path().join("t.toml")).unwrap();
         let (metrics, files) = (Metrics::new(1), Files::default());
+        let rollouts = Control::new(&metrics);
         let basis = Basis {
             generation: 1,
             metrics: &metrics,
             files: &files,
             machine: Machine::ask(),
+            rollouts: &rollouts,
             before: None,
         };
         let here = format!("{}/", self.0.path().display());

@@ -24,7 +24,7 @@ fn tlsfloor(arguments: &[&str]) -> Command {
     command
 }
 
-fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = tlsfloor(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
@@ -68,6 +68,8 @@ pub(crate) struct Running {
     pub(crate) admin: SocketAddr,
     /// The line that it starts with.
     pub(crate) start: Value,
+    /// What it logged before it had started.
+    early: Vec<Value>,
 }
 
 impl Running {
@@ -86,13 +88,20 @@ impl Running {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
-        let start = event(&mut lines, "start");
+        let mut early = Vec::new();
+        let start = loop {
+            let line = line(&mut lines);
+            if line["event"] == "start" {
+                break line;
+            }
+            early.push(line);
+        };
         let first = |key: &str| {
             let listed = start[key].as_str().unwrap().trim_matches(['[', ']']);
             listed.parse().unwrap_or_else(|_| panic!("{start}"))
         };
         let [https, http, admin] = ["https", "http", "admin"].map(first);
-        Self { https, http, admin, start, child, lines }
+        Self { https, http, admin, start, child, lines, early }
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -101,7 +110,10 @@ impl Running {
     }
 
     pub(crate) fn event(&mut self, name: &str) -> Value {
-        event(&mut self.lines, name)
+        match self.early.iter().position(|line| line["event"] == name) {
+            Some(place) => self.early.remove(place),
+            None => event(&mut self.lines, name),
+        }
     }
 
     pub(crate) fn line(&mut self) -> Value {

@@ -38,6 +38,8 @@ mod compression;
 mod config;
 /// What is wrong with header rules.
 mod config_header_rules;
+/// What is wrong with rollouts.
+mod config_rollout;
 /// The schema and the parser agree.
 mod config_schema;
 /// README and `config/tlsfloor.toml` tell the truth.
@@ -86,6 +88,8 @@ mod reload_files;
 mod resolve;
 /// Requests that are sent once more, and those that wait.
 mod retry;
+/// A rollout from outside.
+mod rollout;
 /// Which way a request takes.
 mod routing;
 /// Requests that could be read two ways.

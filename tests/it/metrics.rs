@@ -29,14 +29,20 @@ const CONTRACT: &[(&str, &str, &[&str])] = &[
     ("config_loads", "counter", &["result"]),
     ("connections_open", "gauge", &["listener"]),
     ("connections_parked", "gauge", &[]),
+    ("exemption_expiry_timestamp_seconds", "gauge", &["exemption"]),
+    ("exemption_uses", "counter", &["exemption"]),
     ("handshake_duration_seconds", "histogram", &["resumed"]),
     ("handshake_failures", "counter", &["reason"]),
     ("handshakes", "counter", &["version", "cipher", "group", "alpn", "resumed"]),
     ("http2_abuse", "counter", &["kind"]),
+    ("legacy_connections", "counter", &["outcome"]),
     ("limits", "counter", &["limit"]),
     ("log_lines_dropped", "counter", &[]),
     ("panics", "counter", &[]),
     ("plain_http_requests", "counter", &["action", "credentials"]),
+    ("plain_http_rollout_fuse_blown", "gauge", &[]),
+    ("plain_http_rollout_percent", "gauge", &[]),
+    ("plain_http_rollout_stage", "gauge", &["stage"]),
     ("process_cpu_seconds", "counter", &[]),
     ("process_max_fds", "gauge", &[]),
     ("process_open_fds", "gauge", &[]),
@@ -47,6 +53,9 @@ const CONTRACT: &[(&str, &str, &[&str])] = &[
     ("request_duration_seconds", "histogram", &["route"]),
     ("requests", "counter", &["route", "protocol", "tls_version", "code"]),
     ("requests_malformed", "counter", &[]),
+    ("rollout_fuse_blown", "gauge", &[]),
+    ("rollout_percent", "gauge", &[]),
+    ("rollout_stage", "gauge", &["stage"]),
     ("tickets", "counter", &["result"]),
     ("trace_spans_dropped", "counter", &[]),
     ("upstream_duration_seconds", "histogram", &["upstream"]),
@@ -114,6 +123,22 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
     families
 }
 
+/// Both have a cut; the one for TLS sends old clients to nobody until then.
+const ROLLOUTS: &str = r#"
+    [plain_http]
+    action = "forward"
+    [plain_http.rollout]
+    cut = 2020-01-01T00:00:00Z
+    [rollout]
+    legacy = "127.0.0.1:1"
+    cut = 2090-01-01T00:00:00Z
+    [[rollout.exemptions]]
+    clients = ["192.0.2.0/24"]
+    owner = "acme"
+    reason = "contract 4711"
+    expires = 2089-01-01T00:00:00Z
+"#;
+
 /// A proxy that has seen what gives nearly every family a sample.
 async fn seasoned() -> Proxy {
     let upstream = Upstream::text("hello").await;
@@ -121,7 +146,7 @@ async fn seasoned() -> Proxy {
         &base_with(&format!(
             "servers = [\"http://{}\", \"http://127.0.0.1:1\"]\n\
              balance = \"round_robin\"\n\
-             health = {{ path = \"/\", interval = \"1h\", unhealthy = 100 }}",
+             health = {{ path = \"/\", interval = \"1h\", unhealthy = 100 }}\n{ROLLOUTS}",
             upstream.address
         )),
         |_| {},

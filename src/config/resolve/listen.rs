@@ -85,7 +85,11 @@ fn address(
     Some(address)
 }
 
-fn networks(list: Option<Vec<Text>>, key: &str, document: &mut Document<'_>) -> Vec<Network> {
+pub(in crate::config) fn networks(
+    list: Option<Vec<Text>>,
+    key: &str,
+    document: &mut Document<'_>,
+) -> Vec<Network> {
     let mut networks = Vec::new();
     for (index, text) in list.unwrap_or_default().iter().enumerate() {
         let key = format!("{key}[{index}]");

@@ -11,14 +11,14 @@ mod forwarding;
 mod header_rules;
 mod hsts;
 mod limits;
-mod listen;
+pub(super) mod listen;
 mod plain_http;
 mod route_target;
 mod routes;
 pub(super) mod tls;
 pub(super) mod value;
 
-use super::{Config, dns, document::Document, raw, traces, upstream};
+use super::{Config, Fleet, dns, document::Document, raw, rollout, traces, upstream};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
@@ -30,6 +30,11 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let upstreams = upstream::resolve::upstreams(raw.upstreams, document);
     let dns = dns::dns(raw.dns, document);
     let routes = routes::routes(raw.routes, &upstreams, document);
+    let rollout = rollout::resolve::tls(raw.rollout, &listen, document);
+    let (fleet, _) = value::section(raw.fleet);
+    let replicas = fleet.replicas.as_ref();
+    let replicas = value::number(document, replicas, "fleet.replicas", 1, 1..=10_000);
+    let fleet = Fleet { replicas };
     let errors = errors::errors(raw.errors, document);
     let reload = limits::reload(raw.reload, document);
     let log = limits::log(raw.log, document);
@@ -46,6 +51,8 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         upstreams,
         dns,
         routes,
+        rollout,
+        fleet,
         errors,
         reload,
         log,

@@ -9,7 +9,7 @@ use super::{
     value::{self, wrong},
 };
 use crate::config::{
-    PlainAction, PlainHttp, RedirectOnly, document::Document, raw::Text, raw_plain_http,
+    PlainAction, PlainHttp, RedirectOnly, document::Document, raw::Text, raw_plain_http, rollout,
 };
 
 pub(super) fn plain_http(
@@ -18,7 +18,14 @@ pub(super) fn plain_http(
 ) -> PlainHttp {
     let (raw, _) = value::section(raw);
     let PlainHttp { action, redirect_only, https_port, .. } = PlainHttp::default();
+    let rollout = rollout::resolve::plain_http(raw.rollout, document);
+    // A rollout begins at what plain clients have today.
+    let action = if rollout.is_some() { PlainAction::Forward } else { action };
     let action = value::word(document, raw.action.as_ref(), "plain_http.action", action, ACTIONS);
+    if let (Some(text), true) = (&raw.action, rollout.is_some() && action != PlainAction::Forward) {
+        let expected = "\"forward\": plain_http.rollout leads from there to what its key to says";
+        wrong(document, text, "plain_http.action", expected);
+    }
     let key = "plain_http.redirect_only";
     let only = value::word(document, raw.redirect_only.as_ref(), key, redirect_only, ONLY);
     let status = redirect_status(raw.status.as_ref(), "plain_http.status", 301, document);
@@ -49,6 +56,7 @@ pub(super) fn plain_http(
         credential_headers: headers(&raw.credential_headers.unwrap_or_default(), document),
         credential_params: params(&raw.credential_params.unwrap_or_default(), document),
         credentials_key: value::file(document, key, "plain_http.credentials_key"),
+        rollout,
     }
 }
 

@@ -134,7 +134,7 @@ pub(in crate::config) fn word<T: Copy>(
 }
 
 /// A moment: a date-time that says its offset.
-pub(super) fn moment(
+pub(in crate::config) fn moment(
     document: &mut Document<'_>,
     value: Option<&Moment>,
     key: &str,
@@ -150,7 +150,11 @@ pub(super) fn moment(
 }
 
 /// A file; its path begins at the configuration's folder.
-pub(super) fn file(document: &mut Document<'_>, value: Option<&Text>, key: &str) -> Option<FileAt> {
+pub(in crate::config) fn file(
+    document: &mut Document<'_>,
+    value: Option<&Text>,
+    key: &str,
+) -> Option<FileAt> {
     let text = value?;
     if text.get_ref().is_empty() {
         wrong(document, text, key, "the name of a file");

@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod hellos;
+pub(crate) mod legacy;
 pub(crate) mod ocsp;
 pub(crate) mod pki;
 pub(crate) mod proxy;

@@ -127,6 +127,11 @@ impl Proxy {
         super::eventually(stand).await;
     }
 
+    /// Its running rollouts.
+    pub(crate) fn rollouts(&self) -> &tlsfloor::rollout::Control {
+        self.app.as_ref().unwrap().rollouts()
+    }
+
     /// What `/metrics` says.
     pub(crate) async fn metrics(&self) -> String {
         let response = client::plain_get(self.admin, "/metrics").await;
