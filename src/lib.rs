@@ -30,7 +30,7 @@
 //! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy refusals    connections each | as meant | cells | judge | log limits
-//! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
+//! hello proxy_protocol stack     peek, parse, JA4, alerts | whom a balancer speaks for | a guess
 //! chance drain fields files host io label network pace panics request_id
 //! session signals sockets template timer tunnel version wire    ground
 //! ```
@@ -93,6 +93,7 @@ mod shard;
 mod signals;
 pub mod snapshot;
 mod sockets;
+pub mod stack;
 pub mod telemetry;
 pub mod template;
 mod timer;

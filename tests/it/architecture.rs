@@ -32,7 +32,7 @@ const FLOORS: &[&[&str]] = &[
     ],
     &["named_file"],
     &["clients", "config", "metrics", "policy", "refusals"],
-    &["hello", "proxy_protocol"],
+    &["hello", "proxy_protocol", "stack"],
     &[
         "chance",
         "drain",
@@ -64,7 +64,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["tls/client.rs"]),
     ("webpki_roots", &["tls/client.rs"]),
     ("x509_parser", &["tls/certificate.rs"]),
-    ("toml", &["config/"]),
+    ("toml", &["config/", "stack/remedy.rs"]),
     ("schemars", &["config/"]),
     ("tracing_subscriber", &["telemetry.rs"]),
     ("tracing_appender", &["telemetry.rs"]),
@@ -92,7 +92,7 @@ fn sources() -> BTreeMap<String, String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 walk(&path, found);
-            } else {
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
                 found.push(path);
             }
         }
