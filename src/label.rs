@@ -37,7 +37,7 @@ macro_rules! labels {
         impl $name {
             /// Its word.
             #[must_use]
-            pub const fn as_str(self) -> &'static str {
+            $visibility const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$member => $word,)+
                 }

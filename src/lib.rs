@@ -19,6 +19,7 @@
 //! ```text
 //! cli            one file a subcommand; prints, and gives exit codes
 //! app            composition root: builds, binds, starts, drains
+//! report         event logs of a fleet in, who is below the floor out; an offline tool
 //! admin worker   the admin port | one thread, one runtime, its own everything
 //! listener       accepts; hands a socket to the least loaded worker; never ends
 //! connection     the story of one connection, straight down the page
@@ -85,6 +86,7 @@ pub mod policy;
 pub mod proxy_protocol;
 mod refusal;
 mod refusals;
+pub mod report;
 mod request_id;
 mod rollout;
 pub mod route;

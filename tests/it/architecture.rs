@@ -12,6 +12,7 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["app"],
+    &["report"],
     &["admin", "worker"],
     &["listener"],
     &["connection"],
@@ -73,14 +74,15 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hickory_resolver", &["upstream/resolve.rs"]),
     ("clap", &["cli/"]),
     ("brotli", &["http/coding/encoder.rs"]),
-    ("flate2", &["http/coding/encoder.rs"]),
+    ("flate2", &["http/coding/encoder.rs", "report/source.rs"]),
     ("zstd", &["http/coding/encoder.rs"]),
+    ("csv", &["report/"]),
     ("socket2", &["sockets.rs"]),
     (
         "aws_lc_rs",
         &["files.rs", "hello/ja4.rs", "http/upgrade.rs", "keyed_hash.rs", "request_id.rs", "tls/"],
     ),
-    ("jiff", &["config/", "notice.rs"]),
+    ("jiff", &["config/", "notice.rs", "report/moment.rs"]),
 ];
 
 /// Names that say nothing.
