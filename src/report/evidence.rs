@@ -3,6 +3,8 @@
 //!
 //! It says what connections had, not what is configured: what nobody uses does not stand in it.
 
+use std::collections::{BTreeMap, btree_map::Entry};
+
 use serde::Serialize;
 
 use super::{
@@ -54,29 +56,26 @@ impl Evidence<'_> {
         }
     }
 
+    /// What is agreed on where it is agreed on here, else what was offered.
     fn section(&self, lane: Lane, heading: &str, sentence: &str) -> Section {
-        let rows = self.in_use.iter().filter(|used| is(used, lane)).map(|used| {
-            vec![
-                used.version.to_owned(),
-                used.cipher.to_owned(),
-                used.offered.to_owned(),
-                used.verdict.to_owned(),
-                thousands(used.connections),
-                percent(used.connections, self.connections),
-                used.first.date(),
-                used.last.date(),
-            ]
+        let mut sums: BTreeMap<[&str; 2], InUse<'_>> = BTreeMap::new();
+        for used in self.in_use.iter().filter(|used| is(used, lane)) {
+            let key =
+                if lane == Lane::Serve { [used.version, used.cipher] } else { [used.offered, ""] };
+            match sums.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(used.clone())),
+                Entry::Occupied(mut sum) => sum.get_mut().join(used),
+            }
+        }
+        let rows = sums.iter().rev().map(|([version, cipher], used)| {
+            let [version, cipher] = [version, cipher].map(|word| (*word).to_owned());
+            let numbers =
+                [thousands(used.connections), percent(used.connections, self.connections)];
+            let [connections, share] = numbers;
+            vec![version, cipher, connections, share, used.first.date(), used.last.date()]
         });
-        let titles = [
-            "protocol",
-            "cipher suite",
-            "client's highest",
-            "verdict",
-            "#connections",
-            "#share",
-            "first seen",
-            "last seen",
-        ];
+        let version = if lane == Lane::Serve { "TLS" } else { "highest offered" };
+        let titles = [version, "cipher suite", "#connections", "#share", "first seen", "last seen"];
         Section {
             heading: heading.to_owned(),
             sentences: vec![sentence.to_owned()],

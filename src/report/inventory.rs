@@ -54,6 +54,15 @@ pub(super) struct InUse<'a> {
     pub(super) last: Moment,
 }
 
+impl InUse<'_> {
+    /// Adds another one, whatever tells them apart.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.connections = self.connections.saturating_add(other.connections);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
 impl Inventory {
     pub(super) fn new() -> Self {
         Self { words: Words::new(MOST), uses: HashMap::new() }

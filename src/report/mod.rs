@@ -313,7 +313,7 @@ fn write(
     let answer = Answer::of(&options.policy, &tally, exemptions, who, options.by, damaged, top);
     match options.format {
         Format::Json => write_json(&answer, out),
-        Format::Csv => sheet::write_who(&answer, out).map_err(io::Error::from),
+        Format::Csv => sheet::write_who(&answer, out),
         other => write_document(&pages::pages(&answer, top), other, out),
     }
 }
@@ -324,9 +324,7 @@ fn write_evidence(tally: &Tally, format: Format, out: &mut dyn Write) -> io::Res
     let evidence = Evidence { from, to, connections, in_use: tally.inventory.in_use() };
     match format {
         Format::Json => write_json(&evidence, out),
-        Format::Csv => {
-            sheet::write_in_use(connections, &evidence.in_use, out).map_err(io::Error::from)
-        }
+        Format::Csv => sheet::write_in_use(connections, &evidence.in_use, out),
         other => write_document(&evidence.pages(), other, out),
     }
 }

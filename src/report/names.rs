@@ -69,25 +69,31 @@ impl Names {
     /// It cannot be read, or a line of it is wrong.
     pub(super) fn load(path: &Path) -> Result<Self, NamesError> {
         let wrong = |cause| NamesError::Csv { file: path.to_owned(), cause };
-        let reader = csv::ReaderBuilder::new()
+        let text = std::fs::read_to_string(path).map_err(|cause| wrong(cause.into()))?;
+        // Excel begins UTF-8 with a byte order mark.
+        let text = text.trim_start_matches('\u{feff}');
+        let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            .comment(Some(b'#'))
             .trim(csv::Trim::All)
-            .from_path(path);
+            .from_reader(text.as_bytes());
         let mut names = Self::default();
-        for record in reader.map_err(wrong)?.records() {
-            names.line(path, &record.map_err(wrong)?)?;
+        for record in reader.records() {
+            let record = record.map_err(wrong)?;
+            names.record(path, line(text, &record), &record)?;
         }
         Ok(names)
     }
 
-    fn line(&mut self, path: &Path, record: &csv::StringRecord) -> Result<(), NamesError> {
-        let line = record.position().map_or(0, csv::Position::line);
+    fn record(
+        &mut self,
+        path: &Path,
+        line: u64,
+        record: &csv::StringRecord,
+    ) -> Result<(), NamesError> {
         let field = |at: usize| record.get(at).unwrap_or_default();
-        // Excel begins UTF-8 with a byte order mark.
-        let client = field(0).trim_start_matches('\u{feff}');
-        if (client, field(1)) == ("network_or_client", "name") {
+        let client = field(0);
+        if client.starts_with('#') || (client, field(1)) == ("network_or_client", "name") {
             return Ok(());
         }
         if record.len() < 2 || record.len() > 3 || client.is_empty() {
@@ -119,6 +125,16 @@ impl Names {
                 .find_map(|bits| self.networks.get(&Network::around(block.address(), bits)))
         })
     }
+}
+
+/// The line that a record begins in; its position is that of the blank lines before it.
+fn line(text: &str, record: &csv::StringRecord) -> u64 {
+    let start = record.position().and_then(|at| usize::try_from(at.byte()).ok());
+    let (before, rest) = text.split_at_checked(start.unwrap_or(0)).unwrap_or((text, ""));
+    let blank = rest.len() - rest.trim_start_matches(['\n', '\r']).len();
+    let blank = rest.get(..blank).unwrap_or_default();
+    let ends = before.matches('\n').count() + blank.matches('\n').count();
+    u64::try_from(ends + 1).unwrap_or(u64::MAX)
 }
 
 /// Whether who wrote it meant addresses: then a mistake must not pass as an account's name.
@@ -165,8 +181,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         assert_eq!(
-            load("203.0.113.0/24,a\n203.0.113.1/24,b\n").unwrap_err(),
-            "names.csv:2: 203.0.113.1/24"
+            load("# x\n\n203.0.113.0/24,a\n\n\n203.0.113.1/24,b\n").unwrap_err(),
+            "names.csv:6: 203.0.113.1/24"
         );
         assert!(load("203.0.113.0/40,a\n").unwrap_err().contains("names.csv:1"));
         assert!(load("a\n").unwrap_err().contains("names.csv:1: expected network_or_client"));

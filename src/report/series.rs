@@ -73,7 +73,7 @@ impl Series {
         let last = self.days.keys().next_back().copied().unwrap_or(0);
         (first..=last).map(|day| {
             let found = self.days.get(&day);
-            let (sums, reasons) = found.map_or((Sums::default(), &[][..]), |(s, r)| (*s, r));
+            let (sums, reasons) = found.map_or_else(Default::default, |(s, r)| (*s, r.as_slice()));
             (Moment::of_day(day), sums, reasons)
         })
     }

@@ -3,7 +3,7 @@
 //! One line for each who fails, and the sum of the others, so that the column adds up. A cell that
 //! a spreadsheet would take for a formula begins with a quote.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::{answer::Answer, figures, inventory::InUse, who::Line};
 
@@ -41,13 +41,34 @@ const IN_USE: [&str; 9] = [
 ];
 
 /// Writes who fails.
-pub(super) fn write_who(answer: &Answer<'_>, out: &mut dyn Write) -> csv::Result<()> {
+pub(super) fn write_who(answer: &Answer<'_>, out: &mut dyn Write) -> io::Result<()> {
+    write(WHO, answer.who.lines().map(|line| cells(&line)), out)
+}
+
+/// Writes which protocols and suites are in use.
+pub(super) fn write_in_use(all: u64, in_use: &[InUse<'_>], out: &mut dyn Write) -> io::Result<()> {
+    write(IN_USE, in_use.iter().map(|used| protocol(all, used)), out)
+}
+
+fn write<const N: usize>(
+    titles: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut sheet = csv::Writer::from_writer(out);
-    sheet.write_record(WHO)?;
-    for line in answer.who.lines() {
-        sheet.write_record(cells(&line).iter().map(|cell| safe(cell)))?;
+    sheet.write_record(titles).map_err(cause)?;
+    for row in rows {
+        sheet.write_record(row.iter().map(|cell| safe(cell))).map_err(cause)?;
     }
-    Ok(sheet.flush()?)
+    sheet.flush()
+}
+
+/// Writing fails by what is written to, and by nothing else.
+fn cause(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(cause) => cause,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn cells(line: &Line<'_>) -> [String; 17] {
@@ -72,25 +93,18 @@ fn cells(line: &Line<'_>) -> [String; 17] {
     ]
 }
 
-/// Writes which protocols and suites are in use.
-pub(super) fn write_in_use(all: u64, in_use: &[InUse<'_>], out: &mut dyn Write) -> csv::Result<()> {
-    let mut sheet = csv::Writer::from_writer(out);
-    sheet.write_record(IN_USE)?;
-    for used in in_use {
-        let cells = [
-            used.lane.to_owned(),
-            used.verdict.to_owned(),
-            used.offered.to_owned(),
-            used.version.to_owned(),
-            used.cipher.to_owned(),
-            used.connections.to_string(),
-            figures::share(used.connections, all).to_string(),
-            used.first.to_string(),
-            used.last.to_string(),
-        ];
-        sheet.write_record(cells.iter().map(|cell| safe(cell)))?;
-    }
-    Ok(sheet.flush()?)
+fn protocol(all: u64, used: &InUse<'_>) -> [String; 9] {
+    [
+        used.lane.to_owned(),
+        used.verdict.to_owned(),
+        used.offered.to_owned(),
+        used.version.to_owned(),
+        used.cipher.to_owned(),
+        used.connections.to_string(),
+        figures::share(used.connections, all).to_string(),
+        used.first.to_string(),
+        used.last.to_string(),
+    ]
 }
 
 /// A cell that no spreadsheet computes: formulas begin with one of these.

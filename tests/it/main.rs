@@ -66,6 +66,8 @@ mod protocols;
 mod proxy_protocol;
 /// The plain port.
 mod redirect;
+/// Event logs of a fleet, and what they say.
+mod report;
 /// Names of servers, and what they stand for.
 mod resolve;
 /// Requests that are sent once more, and those that wait.
