@@ -107,6 +107,9 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (inputs, options) = (arguments.inputs(), arguments.options());
+    if inputs.contains(&Input::Stdin) && io::stdin().is_terminal() {
+        say("tlsfloor: reading standard input; --help says what else there is\n");
+    }
     let mut bar = Bar::new();
     let done = match &arguments.output {
         None => report(&inputs, &options, &mut io::stdout().lock(), &mut |now| bar.show(now)),

@@ -52,6 +52,7 @@ pub(super) struct Answer<'a> {
 /// So many of one word.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Count<'a> {
+    #[serde(rename = "name")]
     pub(super) word: &'a str,
     pub(super) connections: u64,
 }

@@ -82,11 +82,10 @@ fn who(answer: &Answer<'_>, top: usize) -> Section {
         "#refused",
         "last seen",
         "offers",
-        "looks like",
+        "stack",
     ];
     let cells = |line: Line<'_>| {
         let clients = if by == By::Client { String::new() } else { thousands(line.clients) };
-        let looks = line.looks.strip_prefix("looks like ").unwrap_or(&line.looks).to_owned();
         let key = if line.key.is_empty() { "(none)" } else { line.key };
         vec![
             key.to_owned(),
@@ -95,9 +94,9 @@ fn who(answer: &Answer<'_>, top: usize) -> Section {
             clients,
             thousands(line.connections),
             thousands(line.refused),
-            line.last_seen.short(),
-            line.offered.clone(),
-            looks,
+            line.last_seen.date(),
+            line.offered,
+            line.stack,
         ]
     };
     let rest = answer.who.len().saturating_sub(top);
@@ -154,13 +153,14 @@ fn stacks(answer: &Answer<'_>) -> Section {
         let looks = sum.looks_like.strip_prefix("looks like ").unwrap_or(sum.looks_like);
         let numbers = [thousands(sum.connections), thousands(sum.clients)];
         let [connections, clients] = numbers;
-        vec![looks.to_owned(), connections, clients, sum.remedy.fix.clone()]
+        let remedy = sum.remedy.fix.clone();
+        vec![sum.stack.to_string(), looks.to_owned(), connections, clients, remedy]
     };
     let bars = answer.stacks.iter().map(|sum| (sum.stack.to_string(), sum.connections)).collect();
     Section {
         heading: "By stack, and what its owner has to do".to_owned(),
         plot: (answer.stacks.len() > 1).then_some(Plot::Bars(bars)),
-        table: Table::new(&["looks like", "#connections", "#clients", "remedy"])
+        table: Table::new(&["stack", "looks like", "#connections", "#clients", "remedy"])
             .with(answer.stacks.iter().map(cells)),
         ..Section::default()
     }
@@ -192,9 +192,9 @@ fn rollout(answer: &Answer<'_>) -> Section {
 
 fn brownout(since: &Since<'_>) -> String {
     let brownout = &since.brownout;
-    let share = brownout.percent.map_or_else(String::new, |percent| format!(", {percent} %"));
+    let share = brownout.percent.map_or_else(String::new, |percent| format!(" of {percent} %"));
     let Some(to) = brownout.to else {
-        return format!("A brownout has been running since {} UTC{share}.", brownout.from.short());
+        return format!("A brownout{share} has been running since {} UTC.", brownout.from.short());
     };
     let [before, after] = [&since.before, &since.after];
     let length = |from: u32, to: u32| duration(to.saturating_sub(from));
@@ -202,11 +202,11 @@ fn brownout(since: &Since<'_>) -> String {
     let began = brownout.from.short();
     if after.from == after.to {
         return format!(
-            "The last brownout began {began} UTC{share} and lasted {lasted}; nothing is logged after it yet."
+            "The last brownout{share} began {began} UTC and lasted {lasted}; nothing is logged after it yet."
         );
     }
     format!(
-        "The last brownout began {began} UTC{share} and lasted {lasted}. In the {} before it {:.1} connections an hour were below, in the {} after it {:.1}.",
+        "The last brownout{share} began {began} UTC and lasted {lasted}. In the {} before it {:.1} connections an hour were below, in the {} after it {:.1}.",
         length(before.from.0, before.to.0),
         before.below_per_hour,
         length(after.from.0, after.to.0),

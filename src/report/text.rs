@@ -70,21 +70,34 @@ fn bar(count: u64, most: u64) -> usize {
     usize::try_from(length).unwrap_or(BAR)
 }
 
-/// As wide as their cells, the widest made narrower until all fit.
+/// As wide as their cells; if that is too much, the widest are made narrower: first as long as no
+/// word is broken, then further.
 fn widths(columns: &[Column], rows: &[Vec<String>]) -> Vec<usize> {
-    let width = |(at, column): (usize, &Column)| {
-        let cells = rows.iter().filter_map(|row| row.get(at));
-        let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
-        widest.max(column.title.chars().count())
+    let mut widths = longest(columns, rows, |cell| cell.chars().count());
+    let words = longest(columns, rows, |cell| {
+        cell.split(' ').map(|word| word.chars().count()).max().unwrap_or(0)
+    });
+    narrow(&mut widths, columns, &words);
+    narrow(&mut widths, columns, &vec![LEAST; columns.len()]);
+    widths
+}
+
+fn longest(columns: &[Column], rows: &[Vec<String>], of: impl Fn(&str) -> usize) -> Vec<usize> {
+    let longest = |(at, column): (usize, &Column)| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| of(cell));
+        cells.max().unwrap_or(0).max(column.title.chars().count())
     };
-    let mut widths: Vec<usize> = columns.iter().enumerate().map(width).collect();
-    loop {
-        let all = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
-        let words = widths.iter_mut().zip(columns).filter(|(_, column)| !column.right);
-        let widest = words.map(|(width, _)| width).max_by_key(|width| **width);
-        match widest {
-            Some(widest) if all > WIDTH && *widest > LEAST => *widest -= 1,
-            _ => return widths,
+    columns.iter().enumerate().map(longest).collect()
+}
+
+fn narrow(widths: &mut [usize], columns: &[Column], least: &[usize]) {
+    let gaps = GAP * widths.len().saturating_sub(1);
+    while widths.iter().sum::<usize>() + gaps > WIDTH {
+        let all = widths.iter_mut().zip(columns).zip(least);
+        let words = all.filter(|((width, column), least)| !column.right && **width > **least);
+        match words.map(|((width, _), _)| width).max_by_key(|width| **width) {
+            Some(widest) => *widest -= 1,
+            None => return,
         }
     }
 }

@@ -295,7 +295,7 @@ fn markdown_is_for_tickets() {
     assert!(out.contains("## Looks like Java 7 with its defaults"), "{out}");
     assert!(
         out.contains(
-            "| Java 7 with its defaults, or a later Java that is set to TLS 1.0 | 45 | 1 |"
+            "| java-7 | Java 7 with its defaults, or a later Java that is set to TLS 1.0 | 45 | 1 |"
         ),
         "{out}"
     );
