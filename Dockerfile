@@ -11,14 +11,14 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src tests/it \
  && echo 'fn main() {}' > src/main.rs && touch src/lib.rs && echo 'fn main() {}' > tests/it/main.rs \
- && cargo build --release --locked --features jemalloc \
+ && cargo build --release --locked --features jemalloc,otlp \
  && rm -rf src tests
 COPY src src
 COPY config config
 # The stand-ins above are newer than what was copied, to the second.
 RUN mkdir -p tests/it && echo 'fn main() {}' > tests/it/main.rs \
  && touch src/main.rs src/lib.rs \
- && cargo build --release --locked --features jemalloc
+ && cargo build --release --locked --features jemalloc,otlp
 
 FROM debian:bookworm-slim
 COPY --from=build /build/target/release/tlsfloor /tlsfloor

@@ -34,6 +34,15 @@ impl Chance {
         // The high half of a product of two 32-bit numbers is below both.
         u32::try_from((high * u64::from(limit)) >> 32).unwrap_or(0)
     }
+
+    /// Whether this is one of so many in a hundred.
+    pub(crate) fn percent(&self, percent: u8) -> bool {
+        match percent {
+            0 => false,
+            1..100 => self.below(100) < u32::from(percent),
+            100.. => true,
+        }
+    }
 }
 
 /// The finalizer of SplitMix64: a bijection that spreads every bit.
@@ -57,5 +66,14 @@ mod tests {
         // Seven deviations: fails once in 10^11 runs.
         assert!(counts.iter().all(|count| (790..1210).contains(count)), "{counts:?}");
         assert_eq!((chance.below(1), chance.below(0)), (0, 0));
+    }
+
+    #[test]
+    fn a_share_is_a_share() {
+        let chance = Chance::seeded(7);
+        let of = |percent| (0..10_000).filter(|_| chance.percent(percent)).count();
+        assert_eq!((of(0), of(100)), (0, 10_000));
+        // By a known start, so by no chance: about a tenth.
+        assert!((900..1100).contains(&of(10)));
     }
 }

@@ -3,7 +3,7 @@
 //! Spawned by `listener` on its worker, one task a connection. Whatever a client does ends here:
 //! nothing that it causes goes further up, and nothing is served below the floor.
 
-use std::{net::SocketAddr, rc::Rc};
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use tokio::{net::TcpStream, time::Instant};
@@ -17,6 +17,7 @@ use crate::{
     metrics::{Limit, ListenerKind},
     origin::{Door, Origin},
     park::{Woken, park},
+    port::Port,
     proxy_protocol::{Beginning, ProxyHeaderResult},
     session::Alpn,
     shard::Shard,
@@ -31,16 +32,16 @@ pub(crate) struct Arrival {
     pub stream: TcpStream,
     /// Its other end.
     pub peer: PeerAddr,
-    /// The kind of port that it came to.
-    pub listener: ListenerKind,
+    /// Where it came in.
+    pub port: Arc<Port>,
     /// When.
     pub at: Instant,
 }
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
-    let Arrival { stream, peer, listener, at } = arrival;
-    let door = Door { peer, listener, shard: &shard };
+    let Arrival { stream, peer, port, at } = arrival;
+    let door = Door { peer, port: &port, shard: &shard };
     let Some(origin) = door.origin(stream, at).await else {
         return;
     };
@@ -50,18 +51,18 @@ pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
         return;
     };
     let local = local_address(&origin.stream, &shard);
-    match listener {
+    match port.kind {
         ListenerKind::Https => {
             // Boxed: what a handshake needs is given back before the first request.
             let greeted = Box::pin(greet(origin, at, &shard)).await;
             match greeted {
                 None => {}
                 Some(Greeted { stream, facts }) if facts.session.alpn == Alpn::H2 => {
-                    let client = multiplexed(shard, client, facts, local);
+                    let client = multiplexed(shard, port, client, facts, local);
                     Box::pin(http::http2::serve(stream, &client)).await;
                 }
                 Some(Greeted { stream, facts }) => {
-                    let client = one_at_a_time(shard, client, Some(facts), local);
+                    let client = one_at_a_time(shard, port, client, Some(facts), local);
                     http1(stream, Bytes::new(), &client).await;
                 }
             }
@@ -73,7 +74,7 @@ pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
 /// A plain port: the first byte tells a request from a client that speaks TLS to the wrong port.
 async fn in_clear(origin: Origin, door: Door<'_>, local: Option<SocketAddr>) {
     let Origin { mut stream, client: address, ahead } = origin;
-    let client = one_at_a_time(Rc::clone(door.shard), address, None, local);
+    let client = one_at_a_time(Rc::clone(door.shard), Arc::clone(door.port), address, None, local);
     let timer = &client.activity.timer;
     let limit = client.shard.view().timeouts.header;
     match timer.limit(limit, hello::first_bytes(&mut stream, ahead)).await {
@@ -115,8 +116,8 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
         }
         let timeouts = client.shard.view().timeouts;
         let limit = if ahead.is_empty() { timeouts.idle } else { timeouts.header };
-        if park(stream.tcp(), timer, limit, &client.shard).await == Woken::Enough {
-            if !client.shard.is_draining() {
+        if park(stream.tcp(), limit, client).await == Woken::Enough {
+            if !client.is_let_go() {
                 let late = !ahead.is_empty();
                 let limit = if late { Limit::HeaderTimeout } else { Limit::IdleTimeout };
                 client.shard.counters.limit(limit);
@@ -129,25 +130,27 @@ async fn http1<S: Socket>(mut stream: S, mut ahead: Bytes, client: &Rc<Client>) 
 /// HTTP/1.1: parked soon after a response.
 fn one_at_a_time(
     shard: Rc<Shard>,
+    port: Arc<Port>,
     client: ClientAddr,
     tls: Option<TlsFacts>,
     local: Option<SocketAddr>,
 ) -> Rc<Client> {
     let header = shard.view().timeouts.header;
     let activity = Activity::new(shard.timers.timer(), Some(header));
-    Rc::new(Client::new(shard, client, tls, activity, Ticks::from(http::PARK_AFTER), local))
+    Rc::new(Client::new(shard, port, client, tls, activity, Ticks::from(http::PARK_AFTER), local))
 }
 
 /// HTTP/2: told to go when it has been idle for too long.
 fn multiplexed(
     shard: Rc<Shard>,
+    port: Arc<Port>,
     client: ClientAddr,
     tls: TlsFacts,
     local: Option<SocketAddr>,
 ) -> Rc<Client> {
     let idle = shard.view().timeouts.idle;
     let activity = Activity::new(shard.timers.timer(), None);
-    Rc::new(Client::new(shard, client, Some(tls), activity, idle, local))
+    Rc::new(Client::new(shard, port, client, Some(tls), activity, idle, local))
 }
 
 /// Where the client came to, if a server is told by a PROXY header; else nobody asks the system.

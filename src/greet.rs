@@ -14,6 +14,7 @@ use tokio::{
 use crate::{
     closing,
     hello::{self, Alert, Hello, Outcome, Peeked},
+    host::Host,
     http::{TlsFacts, respond},
     io::ClientAddr,
     metrics::{LaneKind, Limit},
@@ -22,7 +23,7 @@ use crate::{
     proxy_protocol::ProxyHeaderResult,
     refusal::Refusal,
     rollout::{Lane, lane},
-    session::HandshakeFailure,
+    session::{CertificateFault, HandshakeFailure},
     shard::{Shard, View},
     tls::{self, TlsStream},
 };
@@ -41,7 +42,7 @@ pub(crate) struct Greeted {
 pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) -> Option<Greeted> {
     let Origin { mut stream, client, ahead } = origin;
     let view = shard.view();
-    let visit = Visit { client, shard, view: &view };
+    let visit = Visit { client, accepted, shard, view: &view };
     let deadline = accepted + view.snapshot.config.limits.handshake_timeout;
     let (hello, bytes) = match timeout_at(deadline, hello::peek(&mut stream, ahead)).await {
         Ok(Ok(Peeked { outcome: Outcome::Hello(hello), bytes })) => (hello, bytes),
@@ -63,7 +64,7 @@ pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) 
             match timeout_at(deadline, tls::accept(stream, &bytes, site, hello.prefers_chacha20()))
                 .await
             {
-                Ok(accepted) => visit.welcome(*hello, accepted),
+                Ok(handshake) => visit.welcome(*hello, handshake).await,
                 Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
             }
         }
@@ -73,27 +74,55 @@ pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) 
 /// One client at the door.
 struct Visit<'a> {
     client: ClientAddr,
+    /// When it came.
+    accepted: Instant,
     shard: &'a Shard,
     view: &'a View,
 }
 
 impl Visit<'_> {
-    fn welcome(
+    async fn welcome(
         &self,
         hello: Hello,
-        accepted: Result<tls::Accepted, tls::HandshakeError>,
+        handshake: Result<tls::Accepted, tls::Failed>,
     ) -> Option<Greeted> {
-        match accepted {
-            Ok(tls::Accepted { stream, session }) => {
-                self.shard.counters.handshake(&session);
+        match handshake {
+            Ok(tls::Accepted { stream, session, certificate }) => {
+                self.shard.counters.handshake(&session, self.accepted.elapsed());
                 let ja4 = hello.ja4();
-                Some(Greeted { stream, facts: TlsFacts::new(session, hello.sni, ja4) })
+                let facts = TlsFacts::new(session, hello.sni, ja4, certificate);
+                Some(Greeted { stream, facts })
             }
-            Err(error) => {
+            Err(tls::Failed { error, stream }) => {
                 tracing::debug!(client = %self.client.ip, %error, "handshake failed");
-                self.fail(error.failure())
+                if let Some(fault) = error.certificate_fault() {
+                    self.record_certificate(hello.sni.as_ref(), fault);
+                }
+                self.fail::<()>(error.failure());
+                if let Some(stream) = stream {
+                    // With TLS 1.3 a request may be on its way already, and a reset would take
+                    // away what the client is told.
+                    closing::politely(stream, &self.shard.timers.timer()).await;
+                }
+                None
             }
         }
+    }
+
+    /// One line about a client's certificate, within the limit of lines about one client.
+    fn record_certificate(&self, sni: Option<&Host>, fault: CertificateFault) {
+        let Some(suppressed) = self.shard.refusals.admit(self.client.ip, Instant::now()) else {
+            return;
+        };
+        tracing::info!(
+            event = "client_certificate",
+            client = %self.client.ip,
+            port = self.client.port,
+            sni = sni.map(Host::as_str),
+            reason = fault.as_str(),
+            generation = self.view.snapshot.generation,
+            suppressed = (suppressed > 0).then_some(suppressed),
+        );
     }
 
     fn fail<T>(&self, failure: HandshakeFailure) -> Option<T> {

@@ -17,10 +17,6 @@ use crate::{
 /// Makes names with one key.
 pub struct KeyedHash(hmac::Key);
 
-/// A shorter key could be found by trying.
-const SHORTEST: usize = 16;
-const LONGEST: u64 = 4096;
-
 impl KeyedHash {
     /// With the key of `file`, without the line end behind it; without a file: this process's own
     /// key, the same for every snapshot. None only where the system has no randomness.
@@ -29,15 +25,7 @@ impl KeyedHash {
     /// Where the file cannot be read or is too short.
     pub fn load(file: Option<&FileAt>, files: &Files) -> Result<Option<Self>, Problem> {
         let Some(file) = file else { return Ok(process_key().map(|key| Self::new(key))) };
-        let bytes = named_file::read(files, file, LONGEST)?;
-        let key = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let key = key.strip_suffix(b"\r").unwrap_or(key);
-        if key.len() < SHORTEST {
-            let path = file.path.display();
-            let text = format!("{path} has {} bytes, expected at least {SHORTEST}", key.len());
-            return Err(Problem { place: file.place.clone(), text });
-        }
-        Ok(Some(Self::new(key)))
+        Ok(Some(Self::new(&named_file::secret(files, file)?)))
     }
 
     fn new(key: &[u8]) -> Self {

@@ -20,19 +20,22 @@
 //! cli            one file a subcommand; prints, and gives exit codes
 //! app            composition root: builds, binds, starts, drains
 //! report         event logs of a fleet in, who is below the floor out; an offline tool
-//! admin worker   the admin port | one thread, one runtime, its own everything
+//! reload         from one configuration to the next, all or nothing
+//! admin listening worker   the admin port | ports to listen on | one thread, its own everything
 //! listener       accepts; hands a socket to the least loaded worker; never ends
 //! connection     the story of one connection, straight down the page
 //! greet origin park    to the end of the handshake or the refusal | who comes | a resting one
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
+//! published      the snapshot in force
 //! snapshot       everything a reload may replace, built whole
-//! bounds error_pages keyed_hash notice    a request's | our errors' texts | secrets | plain HTTP ends
-//! rollout route telemetry tls upstream    lanes | routes | logs | certificates | API servers
+//! bounds error_pages keyed_hash notice token    a request's | our errors' texts | secrets | plain HTTP ends
+//! rollout route telemetry tls    lanes | routes | logs | certificates
+//! traces upstream    spans of requests, to a collector | API servers
 //! named_file     files that a configuration names, read within a cap
-//! clients config metrics policy refusals    connections each | as meant | cells | judge | log limits
+//! clients config metrics policy port refusals    connections each | as meant | cells | judge | in | log
 //! hello proxy_protocol stack     peek, parse, JA4, alerts | whom a balancer speaks for | a guess
-//! chance drain fields files host io label network pace panics request_id
+//! chance client_name drain fields files host io label network pace panics request_id
 //! session signals sockets template timer tunnel version wire    ground
 //! ```
 //!
@@ -44,7 +47,8 @@
 //!   trusted proxy whose forwarding fields name yet another. Nobody else is believed.
 //! - TLS settings are per connection, routes are per request.
 //! - Nothing on the request path takes a lock, crosses a thread or looks up a label. Workers share
-//!   counters that each writes alone, and nothing else.
+//!   counters that each writes alone, and nothing else. Log lines and the spans of sampled requests
+//!   go into bounded queues that nobody waits for.
 //! - An exchange with an upstream is driven by the request's own task; dropping it cancels it.
 //! - A server's state is moved by the control thread alone; workers read a share and count failures.
 //! - One coarse timer a connection and one an exchange; nobody reads a clock to arm one.
@@ -58,6 +62,7 @@ pub mod app;
 mod bounds;
 mod chance;
 pub mod cli;
+pub mod client_name;
 mod clients;
 mod closing;
 pub mod config;
@@ -74,6 +79,7 @@ mod io;
 pub mod keyed_hash;
 mod label;
 mod listener;
+mod listening;
 pub mod metrics;
 mod named_file;
 pub mod network;
@@ -83,9 +89,12 @@ mod pace;
 pub mod panics;
 mod park;
 pub mod policy;
+mod port;
 pub mod proxy_protocol;
+mod published;
 mod refusal;
 mod refusals;
+pub mod reload;
 pub mod report;
 mod request_id;
 mod rollout;
@@ -100,6 +109,8 @@ pub mod telemetry;
 pub mod template;
 mod timer;
 pub mod tls;
+pub mod token;
+mod traces;
 mod tunnel;
 pub mod upstream;
 pub mod version;

@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     connection::{self, Arrival},
     io::PeerAddr,
-    metrics::ListenerKind,
+    port::Port,
     shard::{Loads, Shard},
 };
 
@@ -38,7 +38,7 @@ const HANDED: usize = 256;
 pub(crate) struct Handed {
     stream: std::net::TcpStream,
     peer: PeerAddr,
-    listener: ListenerKind,
+    port: Arc<Port>,
     at: Instant,
 }
 
@@ -67,7 +67,7 @@ impl Peers {
 /// Accepts until `stop`, then takes what the kernel has queued by then, and ends.
 pub(crate) async fn accept(
     listener: TcpListener,
-    kind: ListenerKind,
+    port: Arc<Port>,
     shard: Rc<Shard>,
     peers: Peers,
     stop: impl Future<Output = ()>,
@@ -79,7 +79,7 @@ pub(crate) async fn accept(
             () = &mut stop => break,
             accepted = listener.accept() => accepted,
         };
-        if !take(accepted, kind, &shard, &peers) {
+        if !take(accepted, &port, &shard, &peers) {
             sleep(PAUSE).await;
         }
     }
@@ -87,15 +87,15 @@ pub(crate) async fn accept(
     while let Poll::Ready(accepted @ Ok(_)) =
         poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
     {
-        take(accepted, kind, &shard, &peers);
+        take(accepted, &port, &shard, &peers);
     }
 }
 
 /// Serves sockets that other workers hand over.
 pub(crate) async fn receive(mut handed: mpsc::Receiver<Handed>, shard: Rc<Shard>) {
-    while let Some(Handed { stream, peer, listener, at }) = handed.recv().await {
+    while let Some(Handed { stream, peer, port, at }) = handed.recv().await {
         match TcpStream::from_std(stream) {
-            Ok(stream) => start(Arrival { stream, peer, listener, at }, &shard),
+            Ok(stream) => start(Arrival { stream, peer, port, at }, &shard),
             Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
         }
     }
@@ -104,21 +104,21 @@ pub(crate) async fn receive(mut handed: mpsc::Receiver<Handed>, shard: Rc<Shard>
 /// Whether to go on at once; not so when there is nothing to accept with.
 fn take(
     accepted: io::Result<(TcpStream, SocketAddr)>,
-    listener: ListenerKind,
+    port: &Arc<Port>,
     shard: &Rc<Shard>,
     peers: &Peers,
 ) -> bool {
     match accepted {
         Ok((stream, address)) => {
-            let arrival =
-                Arrival { stream, peer: PeerAddr::from(address), listener, at: Instant::now() };
+            let (peer, port) = (PeerAddr::from(address), Arc::clone(port));
+            let arrival = Arrival { stream, peer, port, at: Instant::now() };
             place(arrival, shard, peers);
             true
         }
         Err(error) if is_of_the_client(&error) => true,
         Err(error) => {
             shard.counters.accept_failed();
-            tracing::warn!(%error, listener = listener.as_str(), "cannot accept; trying again");
+            tracing::warn!(%error, listener = port.kind.as_str(), "cannot accept; trying again");
             false
         }
     }
@@ -132,9 +132,9 @@ fn place(arrival: Arrival, shard: &Rc<Shard>, peers: &Peers) {
     let Ok(permit) = door.try_reserve() else {
         return start(arrival, shard);
     };
-    let Arrival { stream, peer, listener, at } = arrival;
+    let Arrival { stream, peer, port, at } = arrival;
     match stream.into_std() {
-        Ok(stream) => permit.send(Handed { stream, peer, listener, at }),
+        Ok(stream) => permit.send(Handed { stream, peer, port, at }),
         Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
     }
 }
@@ -145,7 +145,7 @@ fn start(arrival: Arrival, shard: &Rc<Shard>) {
         return;
     }
     // Counted in before the first await, so that a drain waits for handshakes too.
-    let open = shard.enter(arrival.listener);
+    let open = shard.enter(arrival.port.kind);
     let shard = Rc::clone(shard);
     tokio::task::spawn_local(async move {
         connection::serve(arrival, shard).await;

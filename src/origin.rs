@@ -4,7 +4,7 @@
 //! has to: whoever reached the port past the load balancer would else be taken for it. From no
 //! other peer is one believed.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use tokio::{
     net::TcpStream,
@@ -16,6 +16,7 @@ use crate::{
     io::{ClientAddr, PeerAddr},
     metrics::ListenerKind,
     network,
+    port::Port,
     proxy_protocol::{self, ProxyHeaderResult, ReadError, Source},
     shard::Shard,
 };
@@ -36,8 +37,8 @@ pub(crate) struct Origin {
 pub(crate) struct Door<'a> {
     /// Its other end.
     pub peer: PeerAddr,
-    /// The kind of port.
-    pub listener: ListenerKind,
+    /// It.
+    pub port: &'a Arc<Port>,
     /// The worker that serves it.
     pub shard: &'a Rc<Shard>,
 }
@@ -53,7 +54,7 @@ impl Door<'_> {
         if !network::any_has(&config.listen.proxy_protocol_from, self.peer.ip) {
             return Some(Origin { stream, client, ahead: Vec::new() });
         }
-        let limit = match self.listener {
+        let limit = match self.port.kind {
             ListenerKind::Https => config.limits.handshake_timeout,
             ListenerKind::Http => config.limits.header_timeout,
         };
@@ -96,7 +97,7 @@ impl Door<'_> {
             event = "proxy_header",
             peer = %self.peer.ip,
             port = self.peer.port,
-            listener = self.listener.as_str(),
+            listener = self.port.kind.as_str(),
             result = result.as_str(),
             detail = error.map(tracing::field::display),
             suppressed = (suppressed > 0).then_some(suppressed),

@@ -7,30 +7,28 @@ use std::task::Poll;
 
 use tokio::net::TcpStream;
 
-use crate::{
-    shard::Shard,
-    timer::{Ticks, Timer},
-};
+use crate::{http::Client, shard::Shard, timer::Ticks};
 
 /// What ended the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {
     /// There is something to read, if only the client's close.
     Readable,
-    /// It was idle for too long, or the worker drains.
+    /// It was idle for too long, or it is to end.
     Enough,
 }
 
 /// Rests until there is something to read, for at most `limit`.
-pub(crate) async fn park(stream: &TcpStream, timer: &Timer, limit: Ticks, shard: &Shard) -> Woken {
+pub(crate) async fn park(stream: &TcpStream, limit: Ticks, client: &Client) -> Woken {
+    let timer = &client.activity.timer;
     timer.set(limit);
-    let _counted = Parked::count(shard);
+    let _counted = Parked::count(&client.shard);
     std::future::poll_fn(|cx| {
         if stream.poll_read_ready(cx).is_ready() {
             return Poll::Ready(Woken::Readable);
         }
         let expired = timer.poll(cx).is_ready();
-        if expired || shard.is_draining() { Poll::Ready(Woken::Enough) } else { Poll::Pending }
+        if expired || client.is_let_go() { Poll::Ready(Woken::Enough) } else { Poll::Pending }
     })
     .await
 }

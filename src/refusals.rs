@@ -6,7 +6,10 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,7 +22,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// The limiter.
 #[derive(Debug)]
 pub(crate) struct RefusalLog {
-    per_minute: u32,
+    per_minute: AtomicU32,
     rows: Mutex<HashMap<Key, Row>>,
 }
 
@@ -41,12 +44,18 @@ impl RefusalLog {
     /// `per_minute` lines for each client; 0 is no limit.
     #[must_use]
     pub(crate) fn new(per_minute: u32) -> Self {
-        Self { per_minute, rows: Mutex::default() }
+        Self { per_minute: AtomicU32::new(per_minute), rows: Mutex::default() }
+    }
+
+    /// Another number of lines, from now on.
+    pub(crate) fn set(&self, per_minute: u32) {
+        self.per_minute.store(per_minute, Ordering::Relaxed);
     }
 
     /// Whether to write a line about `client`, and how many were left out since its last one.
     pub(crate) fn admit(&self, client: IpAddr, now: Instant) -> Option<u64> {
-        if self.per_minute == 0 {
+        let per_minute = self.per_minute.load(Ordering::Relaxed);
+        if per_minute == 0 {
             return Some(0);
         }
         // A row is changed in one step, so a panic elsewhere leaves the table whole.
@@ -56,7 +65,7 @@ impl RefusalLog {
         if now.duration_since(row.since) >= WINDOW {
             (row.since, row.lines) = (now, 0);
         }
-        if row.lines < self.per_minute {
+        if row.lines < per_minute {
             row.lines += 1;
             Some(std::mem::take(&mut row.suppressed))
         } else {

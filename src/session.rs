@@ -126,7 +126,33 @@ labels! {
         InvalidMessage = "invalid_message",
         /// A record could not be decrypted.
         Decrypt = "decrypt",
+        /// A site that asks for the client's certificate got none, or a bad one.
+        ClientCertificate = "client_certificate",
         /// Anything else, ours included.
         Other = "other",
+    }
+}
+
+labels! {
+    /// What is wrong with a client's certificate.
+    pub enum CertificateFault {
+        /// There is none where one has to be.
+        Missing = "missing",
+        /// No authority of the site has signed it.
+        UnknownIssuer = "unknown_issuer",
+        /// It has ended, or not begun.
+        Expired = "expired",
+        /// Its authority has revoked it.
+        Revoked = "revoked",
+        /// No revocation list is about it.
+        NoList = "no_crl",
+        /// The revocation list that is about it is out of date.
+        StaleList = "stale_crl",
+        /// None of its names is allowed.
+        Name = "name",
+        /// It is not for clients.
+        Purpose = "purpose",
+        /// It cannot be understood, or is not the client's own.
+        Invalid = "invalid",
     }
 }

@@ -19,10 +19,13 @@ use crate::{
     clients::{Clients, Held},
     config::Limits,
     metrics::{Counters, Limit, ListenerKind},
+    port::Port,
+    published::Published,
     refusals::RefusalLog,
     request_id::RequestIds,
     snapshot::Snapshot,
     timer::{Ticks, Timers},
+    traces::Tracer,
     upstream::{Pool, Waits, Worker},
 };
 
@@ -39,12 +42,15 @@ pub(crate) struct Shard {
     pub request_ids: RequestIds,
     /// Choices among upstreams.
     pub chance: Chance,
+    /// Spans of requests, where `[traces]` is configured.
+    pub tracer: Option<Tracer>,
     /// Which refusals are logged; shared by all workers, off the request path.
     pub refusals: Arc<RefusalLog>,
     /// Which credentials in clear are logged; shared like the refusals.
     pub leaks: Arc<RefusalLog>,
     /// Who has how many connections; shared by all workers, off the request path.
     clients: Clients,
+    published: Arc<Published>,
     view: RefCell<Rc<View>>,
     draining: Cell<bool>,
     loads: Loads,
@@ -152,7 +158,7 @@ impl Shard {
     #[must_use]
     pub(crate) fn new(
         index: usize,
-        snapshot: Arc<Snapshot>,
+        published: Arc<Published>,
         counters: Arc<Counters>,
         refusals: Arc<RefusalLog>,
         leaks: Arc<RefusalLog>,
@@ -161,25 +167,41 @@ impl Shard {
     ) -> Self {
         let timers = Timers::default();
         let worker = Worker { index, of: loads.workers() };
-        let view = View::new(snapshot, &timers, worker);
+        let view = View::new(published.snapshot(), &timers, worker, &[]);
         Self {
             index,
             counters,
             timers,
             request_ids: RequestIds::default(),
             chance: Chance::default(),
+            tracer: None,
             refusals,
             leaks,
             clients,
+            published,
             view: RefCell::new(Rc::new(view)),
             draining: Cell::new(false),
             loads,
         }
     }
 
+    /// The same with spans of its requests.
+    #[must_use]
+    pub(crate) fn traced(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer, ..self }
+    }
+
     /// What to serve by now. Asked at each connection for TLS and at each request for the rest.
     pub(crate) fn view(&self) -> Rc<View> {
-        Rc::clone(&self.view.borrow())
+        let view = Rc::clone(&self.view.borrow());
+        if view.snapshot.generation == self.published.generation() {
+            return view;
+        }
+        let worker = Worker { index: self.index, of: self.loads.workers() };
+        let next = View::new(self.published.snapshot(), &self.timers, worker, &view.pools);
+        let next = Rc::new(next);
+        self.view.replace(Rc::clone(&next));
+        next
     }
 
     /// From now on connections end after what they are doing.
@@ -188,9 +210,9 @@ impl Shard {
         self.timers.wake_all();
     }
 
-    /// Whether the worker drains.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
+    /// Whether a connection that came through `port` is to end after what it is doing.
+    pub(crate) fn lets_go(&self, port: &Port) -> bool {
+        self.draining.get() || port.is_closed()
     }
 
     /// Connections that this worker holds.
@@ -245,9 +267,14 @@ impl Drop for Open {
 }
 
 impl View {
-    fn new(snapshot: Arc<Snapshot>, timers: &Timers, worker: Worker) -> Self {
+    /// Of the pools that there are those are kept that did not change.
+    fn new(snapshot: Arc<Snapshot>, timers: &Timers, worker: Worker, before: &[Rc<Pool>]) -> Self {
         let config = &snapshot.config;
-        let pool = |fleet| Rc::new(Pool::new(fleet, &config.limits, timers.clone(), worker));
+        let new = |fleet| Rc::new(Pool::new(fleet, &config.limits, timers.clone(), worker));
+        let pool = |fleet| {
+            let same = before.iter().find(|pool| pool.fits(fleet, &config.limits));
+            same.map_or_else(|| new(fleet), Rc::clone)
+        };
         let pools = snapshot.upstreams.iter().map(pool).collect();
         let timeouts = Timeouts::new(&config.limits);
         let waits = config.routes.iter().map(Waits::of).collect();

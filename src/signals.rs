@@ -1,4 +1,5 @@
-//! What the system says to the process: SIGTERM and SIGINT end it, a second one at once.
+//! What the system says to the process: SIGTERM and SIGINT end it, a second one at once; SIGHUP
+//! has it read its files again.
 //!
 //! Kubernetes and systemd send SIGTERM, a terminal SIGINT. Used by `cli`.
 
@@ -6,11 +7,21 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Both signals that ask for an end.
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// The end; with the signal's name.
+    End(&'static str),
+    /// Another look at the files.
+    Reload,
+}
+
+/// The signals that are listened to.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -20,14 +31,25 @@ impl Signals {
     /// Where the system does not let us listen.
     pub(crate) fn listen() -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { terminate, interrupt, hangup: signal(SignalKind::hangup())? })
     }
 
-    /// Waits for the next of them and says its name.
-    pub(crate) async fn next(&mut self) -> &'static str {
+    /// Waits for the next of them.
+    pub(crate) async fn next(&mut self) -> Said {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Said::End("SIGTERM"),
+            _ = self.interrupt.recv() => Said::End("SIGINT"),
+            _ = self.hangup.recv() => Said::Reload,
+        }
+    }
+
+    /// Waits for the next one that asks for an end, and says its name.
+    pub(crate) async fn end(&mut self) -> &'static str {
+        loop {
+            if let Said::End(name) = self.next().await {
+                return name;
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use hyper::header::HeaderValue;
 
 use crate::{
-    config::{Config, Hsts, Problem, Problems, Route, Scheme, Upstream},
+    config::{Config, Hsts, Problem, Problems, Route, Scheme},
     error_pages::ErrorPages,
     files::Files,
     host::HostPattern,
@@ -19,8 +19,10 @@ use crate::{
     metrics::{Metrics, RouteMetrics},
     notice::Notice,
     route::Router,
+    telemetry,
     tls::{self, ClientTls, Sites},
-    upstream::Fleet,
+    token::Token,
+    upstream::{Fleet, FleetPrint},
 };
 
 /// Which configuration: counted from 1 in the life of the process.
@@ -35,6 +37,9 @@ pub struct Basis<'a> {
     pub metrics: &'a Metrics,
     /// What reads its files.
     pub files: &'a Files,
+    /// What is in force now: an upstream that did not change is taken from there, with its
+    /// connections and all that is known of its servers.
+    pub before: Option<&'a Snapshot>,
 }
 
 /// One configuration in force.
@@ -62,6 +67,8 @@ pub struct Snapshot {
     pub keyed_hash: Option<KeyedHash>,
     /// Texts in place of ours.
     pub error_pages: ErrorPages,
+    /// What has to be shown at the admin port, where something has.
+    pub admin_token: Option<Token>,
 }
 
 impl Snapshot {
@@ -70,25 +77,31 @@ impl Snapshot {
     /// # Errors
     /// Every problem of its certificates at once.
     pub fn build(config: Config, basis: &Basis<'_>) -> Result<(Self, Vec<Problem>), Problems> {
-        let Basis { generation, metrics, files } = *basis;
+        let Basis { generation, metrics, files, .. } = *basis;
         let mut problems = Vec::new();
         let sites = kept(tls::build(&config.tls, files, now()), &mut problems);
         let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref(), files);
         let hash = kept(hash.map_err(|problem| vec![problem]), &mut problems);
         let pages = kept(ErrorPages::load(&config.errors, files), &mut problems);
-        let fleets = kept(fleets(&config.upstreams, files, metrics), &mut problems);
+        let token = config.listen.admin_token.as_ref().map(|file| Token::load(file, files));
+        let token = kept(token.transpose().map_err(|problem| vec![problem]), &mut problems);
+        problems.extend(bad_level(&config));
+        let fleets = kept(fleets(&config, basis), &mut problems);
         let (
             Some((sites, mut warnings)),
             Some(keyed_hash),
             Some(error_pages),
+            Some(admin_token),
             Some((upstreams, doubtful)),
-        ) = (sites, hash, pages, fleets)
+        ) = (sites, hash, pages, token, fleets)
         else {
             return Err(Problems(problems));
         };
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
         warnings.extend(doubtful);
         warnings.extend(uncovered(&config.routes, &sites));
-        metrics.certificates(sites.expiries());
         let labels = labels(&config.routes);
         let snapshot = Self {
             generation,
@@ -100,6 +113,7 @@ impl Snapshot {
             notice: Notice::of_plain_http(&config.plain_http),
             keyed_hash,
             error_pages,
+            admin_token,
             sites,
             config,
         };
@@ -107,17 +121,21 @@ impl Snapshot {
     }
 }
 
+/// A filter that the log cannot be set to.
+fn bad_level(config: &Config) -> Option<Problem> {
+    let error = telemetry::check(&config.log.level).err()?;
+    let text = format!("found \"{}\": {error}", config.log.level);
+    Some(Problem { place: config.log.level_place.clone(), text })
+}
+
 /// All upstreams, as numbered in the configuration.
 pub type Fleets = Vec<Arc<Fleet>>;
 
 /// The upstreams; what TLS towards them needs is read here.
-fn fleets(
-    upstreams: &[Upstream],
-    files: &Files,
-    metrics: &Metrics,
-) -> Result<(Fleets, Vec<Problem>), Vec<Problem>> {
+fn fleets(config: &Config, basis: &Basis<'_>) -> Result<(Fleets, Vec<Problem>), Vec<Problem>> {
+    let files = basis.files;
     let (mut fleets, mut problems, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-    for upstream in upstreams {
+    for upstream in &config.upstreams {
         let needs_tls = upstream.servers.iter().any(|server| server.scheme == Scheme::Https);
         let tls = match needs_tls.then(|| ClientTls::build(&upstream.tls, files, now())).transpose()
         {
@@ -130,8 +148,15 @@ fn fleets(
                 continue;
             }
         };
-        let metrics = metrics.upstream(&upstream.name);
-        fleets.push(Arc::new(Fleet::new(upstream.clone(), tls, metrics)));
+        let print = FleetPrint::of(upstream, &config.dns, files);
+        let before = basis.before.map_or(&[][..], |before| &before.upstreams);
+        fleets.push(match before.iter().find(|fleet| fleet.print == print) {
+            Some(same) => Arc::clone(same),
+            None => {
+                let metrics = basis.metrics.upstream(&upstream.name);
+                Arc::new(Fleet::new(upstream.clone(), tls, metrics, print))
+            }
+        });
     }
     if problems.is_empty() { Ok((fleets, warnings)) } else { Err(problems) }
 }

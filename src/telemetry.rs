@@ -5,7 +5,7 @@
 
 use std::io::{IsTerminal, stdout};
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::ParseError,
@@ -15,7 +15,10 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
-use crate::config::{Log, LogFormat};
+use crate::{
+    config::{Log, LogFormat},
+    metrics,
+};
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 16 * 1024;
@@ -25,7 +28,7 @@ const QUEUE: usize = 16 * 1024;
 pub enum TelemetryError {
     /// `log.level` is no filter.
     #[error(
-        "log.level: expected \"error\", \"warn\", \"info\", \"debug\" or a filter such as \"info,tlsfloor=debug\""
+        "expected \"error\", \"warn\", \"info\", \"debug\" or a filter such as \"info,tlsfloor=debug\""
     )]
     Level(#[source] ParseError),
     /// Logging can be set up once a process.
@@ -40,7 +43,6 @@ pub enum TelemetryError {
 #[derive(Debug)]
 pub struct Telemetry {
     level: reload::Handle<EnvFilter, Registry>,
-    dropped: ErrorCounter,
     _writer: WorkerGuard,
 }
 
@@ -52,14 +54,15 @@ pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE).finish(stdout());
     let (filter, level) = reload::Layer::new(filter(&log.level)?);
-    let dropped = writer.error_counter();
+    let lost = writer.error_counter();
     let lines = lines(log.format, writer);
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)
         .try_init()
         .map_err(TelemetryError::Twice)?;
-    Ok(Telemetry { level, dropped, _writer: guard })
+    metrics::count_lost_lines_by(move || u64::try_from(lost.dropped_lines()).unwrap_or(u64::MAX));
+    Ok(Telemetry { level, _writer: guard })
 }
 
 impl Telemetry {
@@ -69,12 +72,6 @@ impl Telemetry {
     /// A level that cannot be understood.
     pub fn set_level(&self, level: &str) -> Result<(), TelemetryError> {
         self.level.reload(filter(level)?).map_err(TelemetryError::Reload)
-    }
-
-    /// Lines that found the queue full.
-    #[must_use]
-    pub fn dropped(&self) -> usize {
-        self.dropped.dropped_lines()
     }
 }
 

@@ -25,6 +25,12 @@ labels! {
         Sni = "sni",
         /// The fingerprint of its hello.
         Ja4 = "ja4",
+        /// The subject of the client's verified certificate (RFC 4514).
+        ClientCertSubject = "client_cert_subject",
+        /// The first host, URI or mailbox among its subjectAltNames.
+        ClientCertSan = "client_cert_san",
+        /// Its SHA-256 in hexadecimal.
+        ClientCertFingerprint = "client_cert_fingerprint",
         /// `X-Request-Id`
         RequestId = "request_id",
         /// The request's host, without a port.

@@ -15,6 +15,7 @@ use tokio::{
     net::TcpListener,
     runtime::{Builder, LocalOptions},
     sync::{mpsc, watch},
+    task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
@@ -22,31 +23,46 @@ use crate::{
     clients::Clients,
     drain::Phase,
     listener::{self, Handed, Peers},
-    metrics::{Counters, ListenerKind},
+    metrics::Counters,
+    port::Port,
+    published::Published,
     refusals::RefusalLog,
     shard::{Loads, Shard},
-    snapshot::Snapshot,
+    traces::Tracer,
 };
 
-/// How often kept upstream connections are looked at.
+/// How often kept upstream connections are looked at, and a new snapshot is taken up by a worker
+/// that has nothing to do.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// One worker's own listening socket at a port.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    /// The port.
+    pub port: Arc<Port>,
+    /// The socket.
+    pub listener: net::TcpListener,
+}
 
 /// What a worker is made of; all of it may cross into its thread.
 #[derive(Debug)]
 pub(crate) struct Setup {
     /// Which worker.
     pub index: usize,
-    /// Its own listening sockets.
-    pub listeners: Vec<(ListenerKind, net::TcpListener)>,
+    /// Its listening sockets, at first and as ports are opened.
+    pub sockets: mpsc::UnboundedReceiver<Socket>,
     /// What to serve by.
-    pub snapshot: Arc<Snapshot>,
+    pub published: Arc<Published>,
     /// Its cells.
     pub counters: Arc<Counters>,
     /// Shared by all.
     pub refusals: Arc<RefusalLog>,
     /// Shared by all.
     pub leaks: Arc<RefusalLog>,
+    /// Shared by all.
     pub clients: Clients,
+    /// Spans of requests.
+    pub tracer: Option<Tracer>,
     /// Everybody's load.
     pub loads: Loads,
     /// The way to the others.
@@ -57,7 +73,7 @@ pub(crate) struct Setup {
     pub phase: watch::Receiver<Phase>,
 }
 
-/// Starts a worker; it serves once this has returned.
+/// Starts a worker; it runs once this has returned.
 ///
 /// # Errors
 /// Where the system gives no thread or no runtime.
@@ -68,7 +84,10 @@ pub(crate) fn start(setup: Setup) -> io::Result<JoinHandle<()>> {
         let runtime =
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         match runtime {
-            Ok(runtime) => runtime.block_on(run(setup, ready)),
+            Ok(runtime) => runtime.block_on(async {
+                report(&ready, Ok(()));
+                run(setup).await;
+            }),
             Err(error) => report(&ready, Err(error)),
         }
     })?;
@@ -82,32 +101,63 @@ fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()
     }
 }
 
-async fn run(setup: Setup, ready: std::sync::mpsc::Sender<io::Result<()>>) {
-    let Setup { index, listeners, snapshot, counters, peers, handed, mut phase, .. } = setup;
-    let Setup { refusals, leaks, clients, loads, .. } = setup;
-    let shard = Shard::new(index, snapshot, counters, refusals, leaks, clients, loads);
-    let shard = Rc::new(shard);
-    let mut accepting = tokio::task::JoinSet::new();
-    for (kind, listener) in listeners {
-        let listener = match TcpListener::from_std(listener) {
-            Ok(listener) => listener,
-            Err(error) => return report(&ready, Err(error)),
-        };
-        let mut phase = phase.clone();
-        let stop = async move { reached(&mut phase, Phase::Drain).await };
-        let (shard, peers) = (Rc::clone(&shard), peers.clone());
-        accepting.spawn_local(listener::accept(listener, kind, shard, peers, stop));
-    }
+async fn run(setup: Setup) {
+    let Setup { index, mut sockets, published, counters, peers, handed, mut phase, .. } = setup;
+    let Setup { refusals, leaks, clients, loads, tracer, .. } = setup;
+    let shard = Shard::new(index, published, counters, refusals, leaks, clients, loads);
+    let shard = Rc::new(shard.traced(tracer));
     tokio::task::spawn_local(shard.timers.clone().run());
     tokio::task::spawn_local(sweep(Rc::clone(&shard)));
     tokio::task::spawn_local(listener::receive(handed, Rc::clone(&shard)));
-    report(&ready, Ok(()));
-    reached(&mut phase, Phase::Drain).await;
+    let mut accepting = JoinSet::new();
+    let opening = async {
+        while let Some(socket) = sockets.recv().await {
+            while accepting.try_join_next().is_some() {}
+            open(socket, &mut accepting, &shard, &peers, phase.clone());
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut draining = phase.clone();
+    tokio::select! {
+        () = reached(&mut draining, Phase::Drain) => {}
+        () = opening => {}
+    }
     // What the kernel had queued is taken first, so that it drains like the rest.
     accepting.join_all().await;
     shard.drain();
     // Not when the last connection has gone: another worker may be handing one over.
     reached(&mut phase, Phase::Cut).await;
+}
+
+/// Accepts at a port until it is closed or the worker drains.
+fn open(
+    Socket { port, listener }: Socket,
+    accepting: &mut JoinSet<()>,
+    shard: &Rc<Shard>,
+    peers: &Peers,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, address = %port.address, "a port cannot be listened on");
+            return;
+        }
+    };
+    let (shard, peers) = (Rc::clone(shard), peers.clone());
+    accepting.spawn_local(async move {
+        let stop = async {
+            tokio::select! {
+                () = reached(&mut phase, Phase::Drain) => {}
+                () = port.closed() => {}
+            }
+        };
+        listener::accept(listener, Arc::clone(&port), Rc::clone(&shard), peers, stop).await;
+        if port.is_closed() {
+            // Those that rest have to look.
+            shard.timers.wake_all();
+        }
+    });
 }
 
 /// Waits until `app` has come to `goal` (or is gone).

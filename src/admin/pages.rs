@@ -1,13 +1,20 @@
 //! The pages of the admin port, one arm each.
+//!
+//! Called by `admin` for each request. What changes something is asked for by POST or PUT only.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    body::Body,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
 };
+use serde_json::{Value, json};
 
-use super::Source;
+use super::{
+    Refused, Source,
+    access::{self, Denied},
+};
 use crate::{drain::Readiness, metrics};
 
 type Page = Response<Full<Bytes>>;
@@ -16,23 +23,60 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
+/// No level is longer.
+const LONGEST_BODY: usize = 1024;
+
 const INDEX: &str = "\
 tlsfloor
-  /livez      the process answers
-  /readyz     traffic may come
-  /metrics    OpenMetrics
-  /upstreams  the API servers and where they stand
-  /config     the configuration in force
+  /livez        the process answers
+  /readyz       traffic may come
+  /metrics      OpenMetrics
+  /upstreams    the API servers and where they stand
+  /connections  how many there are, and where
+  /config       the configuration in force
+
+  POST /reload  reads every file again
+  PUT /log      sets what is logged: error, warn, info, debug, or a filter
 ";
 
-pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Page {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let detail = "this page can be read only";
-        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, detail);
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+pub(super) async fn answer<B>(request: Request<B>, source: &dyn Source) -> Page
+where
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    let path = request.uri().path().to_owned();
+    let allowed = match path.as_str() {
+        "/reload" => "POST",
+        "/log" => "PUT",
+        _ => "GET, HEAD",
+    };
+    let method = request.method();
+    if !allowed.split(", ").any(|one| one == method.as_str()) {
+        let detail = format!("this page takes {allowed}");
+        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &detail);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         return response;
     }
-    match request.uri().path() {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return shown(&path, source);
+    }
+    if let Err(denied) = access::check(request.headers(), source) {
+        return refused_access(denied);
+    }
+    let changed = match path.as_str() {
+        "/reload" => source.reload().await,
+        _ => match Limited::new(request.into_body(), LONGEST_BODY).collect().await {
+            Ok(body) => set_log(&body.to_bytes(), source),
+            Err(_broken) => Err(no_level()),
+        },
+    };
+    match changed {
+        Ok(value) => json_page(&value),
+        Err(refused) => unchanged(&refused),
+    }
+}
+
+fn shown(path: &str, source: &dyn Source) -> Page {
+    match path {
         "/" => page(StatusCode::OK, TEXT, INDEX),
         "/livez" => page(StatusCode::OK, TEXT, "ok\n"),
         "/readyz" => {
@@ -42,10 +86,26 @@ pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Page {
             page(status, TEXT, format!("{readiness}\n"))
         }
         "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, source.metrics()),
-        "/upstreams" => page(StatusCode::OK, JSON, format!("{:#}\n", source.upstreams())),
-        "/config" => page(StatusCode::OK, JSON, format!("{:#}\n", source.config())),
+        "/upstreams" => json_page(&source.upstreams()),
+        "/connections" => json_page(&source.connections()),
+        "/config" => json_page(&source.config()),
         _ => problem(StatusCode::NOT_FOUND, "there is no such page; / lists them"),
     }
+}
+
+/// The level by itself, or as `{"level": "debug"}`.
+fn set_log(body: &[u8], source: &dyn Source) -> Result<Value, Refused> {
+    let text = std::str::from_utf8(body).map_err(|_other| no_level())?.trim();
+    let level = match serde_json::from_str::<Value>(text) {
+        Ok(value) => value.get("level").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        Err(_bare) => text.to_owned(),
+    };
+    if level.is_empty() { Err(no_level()) } else { source.set_log(&level) }
+}
+
+fn no_level() -> Refused {
+    let detail = "expected a level in the body: error, warn, info, debug, or a filter";
+    Refused { detail: detail.to_owned(), problems: Vec::new() }
 }
 
 fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Page {
@@ -57,12 +117,39 @@ fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) 
     response
 }
 
+fn json_page(value: &Value) -> Page {
+    page(StatusCode::OK, JSON, format!("{value:#}\n"))
+}
+
 fn problem(status: StatusCode, detail: &str) -> Page {
-    let problem = serde_json::json!({
+    problem_with(status, detail, json!({}))
+}
+
+/// RFC 9457, with members of our own.
+fn problem_with(status: StatusCode, detail: &str, more: Value) -> Page {
+    let mut problem = json!({
         "type": "about:blank",
         "title": status.canonical_reason(),
         "status": status.as_u16(),
         "detail": detail,
     });
+    if let (Value::Object(problem), Value::Object(more)) = (&mut problem, more) {
+        problem.extend(more);
+    }
     page(status, PROBLEM, format!("{problem}\n"))
+}
+
+fn refused_access(denied: Denied) -> Page {
+    let mut response = problem(denied.status(), denied.detail());
+    if denied == Denied::Token {
+        let scheme = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
+fn unchanged(refused: &Refused) -> Page {
+    let problems = &refused.problems;
+    let more = if problems.is_empty() { json!({}) } else { json!({ "problems": problems }) };
+    problem_with(StatusCode::UNPROCESSABLE_ENTITY, &refused.detail, more)
 }

@@ -18,7 +18,10 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let files = Files::default();
     let config = config::load(path, &files)?;
     let metrics = Metrics::new(1);
-    let built = Snapshot::build(config, &Basis { generation: 1, metrics: &metrics, files: &files });
+    let built = Snapshot::build(
+        config,
+        &Basis { generation: 1, metrics: &metrics, files: &files, before: None },
+    );
     let (snapshot, warnings) = built.map_err(StartError::Problems)?;
     for warning in warnings {
         print(&format!("warning: {warning}"))?;

@@ -9,7 +9,7 @@ use rcgen::{CertificateParams, KeyPair};
 
 use super::{Failure, print, run as real, sample_api};
 use crate::{
-    app::App,
+    app::{App, Surroundings},
     config::{self, CertificateSource},
 };
 
@@ -50,7 +50,7 @@ pub(super) fn run() -> Result<(), Failure> {
     let mut config =
         config::parse(&text(upstream), Path::new("demo")).map_err(config::ConfigError::Invalid)?;
     config.tls.certificates = vec![certificate()?];
-    real::serve(config, greet)
+    real::serve(config, Surroundings::default(), greet)
 }
 
 fn certificate() -> Result<CertificateSource, Failure> {

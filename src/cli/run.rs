@@ -1,22 +1,25 @@
 //! `tlsfloor run`: load, start, serve until a signal, drain.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use tokio::runtime::{Builder, Runtime};
 
 use super::Failure;
 use crate::{
-    app::App,
+    app::{App, Surroundings},
     config::{self, Config},
     files::Files,
     panics,
-    signals::Signals,
+    reload::{Reloads, Trigger},
+    signals::{Said, Signals},
     telemetry,
 };
 
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
-    let config = config::load(path, &Files::default())?;
-    serve(config, |app| {
+    let files = Files::default();
+    let config = config::load(path, &files)?;
+    let surroundings = Surroundings { file: Some(path.to_owned()), files, log: None };
+    serve(config, surroundings, |app| {
         let addresses = app.addresses();
         tracing::info!(
             event = "start",
@@ -32,28 +35,44 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
 /// Serves by `config`; `started` runs once it does.
 pub(super) fn serve(
     config: Config,
+    surroundings: Surroundings,
     started: impl FnOnce(&App) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let runtime = runtime()?;
     runtime.block_on(async {
         // Before anything listens: a signal in between must not kill the process.
         let mut signals = Signals::listen().map_err(Failure::Runtime)?;
-        // Flushes what is left to write when it goes.
-        let _telemetry = telemetry::init(&config.log)?;
+        // What is left to write is written when the last one that has it lets go.
+        let log = Arc::new(telemetry::init(&config.log)?);
         panics::log();
-        let app = App::start(config)?;
+        let app = App::start(config, Surroundings { log: Some(Arc::clone(&log)), ..surroundings })?;
         for warning in app.warnings() {
             tracing::warn!(event = "config", "{warning}");
         }
         started(&app)?;
-        let signal = signals.next().await;
+        let signal = until_end(&mut signals, &app.reloads()).await;
         tracing::info!(event = "drain", step = "signal", signal);
         let hurry = async {
-            signals.next().await;
+            signals.end().await;
         };
         app.drain(hurry).await;
+        drop(log);
         Ok(())
     })
+}
+
+/// Reloads as often as it is asked for; gives the name of the signal that ends it.
+async fn until_end(signals: &mut Signals, reloads: &Reloads) -> &'static str {
+    loop {
+        match signals.next().await {
+            Said::End(name) => return name,
+            // How it came out is in the log.
+            Said::Reload => tokio::select! {
+                outcome = reloads.now(Trigger::Signal) => drop(outcome),
+                name = signals.end() => return name,
+            },
+        }
+    }
 }
 
 fn runtime() -> Result<Runtime, Failure> {

@@ -17,6 +17,14 @@ pub struct Place {
     pub key: String,
 }
 
+impl Place {
+    /// None in a file.
+    #[must_use]
+    pub fn bare(key: &str) -> Self {
+        Self { file: Arc::default(), line: 1, column: 1, key: key.to_owned() }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, column, key } = self;
@@ -37,8 +45,7 @@ impl Problem {
     /// One that has no place in a file.
     #[must_use]
     pub fn bare(key: &str, text: String) -> Self {
-        let place = Place { file: Arc::default(), line: 1, column: 1, key: key.to_owned() };
-        Self { place, text }
+        Self { place: Place::bare(key), text }
     }
 }
 

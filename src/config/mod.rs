@@ -3,6 +3,7 @@
 //! `cli` loads it, `snapshot` builds from it. Every problem is reported at once, with its line and
 //! key. It must read no file but the configuration itself; certificates are `tls`'s to read.
 
+mod client_auth;
 mod dns;
 mod document;
 mod error;
@@ -10,6 +11,7 @@ mod error_answers;
 mod header_rules;
 mod plain_http;
 mod raw;
+mod raw_client_auth;
 mod raw_errors;
 mod raw_plain_http;
 mod raw_routes;
@@ -17,6 +19,7 @@ mod redirect_target;
 mod resolve;
 mod routes;
 mod shape;
+mod traces;
 mod types;
 mod units;
 mod upstream;
@@ -28,6 +31,7 @@ use std::{
 
 use crate::files::{FileError, Files};
 
+pub use client_auth::{ClientAuth, ClientAuthMode, StaleCrl};
 pub use dns::Dns;
 pub use error::{Place, Problem, Problems};
 pub use error_answers::{ErrorPage, Errors, UnknownHost};
@@ -37,9 +41,10 @@ pub use redirect_target::{Given, RedirectTarget};
 pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
 };
+pub use traces::{HAS_TRACES, Traces};
 pub use types::{
     Algorithm, CertificateSource, ClientBounds, Compression, Config, Drain, FileAt, ForwardedStyle,
-    Forwarding, Hsts, Limits, Listen, Log, LogFormat, RouteBounds, Tls, TlsHost,
+    Forwarding, Hsts, Limits, Listen, Log, LogFormat, Reload, RouteBounds, Tls, TlsHost,
 };
 pub use upstream::{
     Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,

@@ -10,7 +10,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{dns, raw_errors, raw_plain_http, raw_routes, shape, upstream::raw::Upstream};
+use super::{
+    dns, raw_client_auth::ClientAuth, raw_errors, raw_plain_http, raw_routes, shape, traces,
+    upstream::raw::Upstream,
+};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -49,9 +52,15 @@ pub(super) struct Config {
     /// Answers of the proxy's own.
     #[schemars(with = "raw_errors::Errors")]
     pub errors: Option<Spanned<raw_errors::Errors>>,
+    /// How changes of files come into force.
+    #[schemars(with = "Reload")]
+    pub reload: Option<Spanned<Reload>>,
     /// What is logged, and how.
     #[schemars(with = "Log")]
     pub log: Option<Spanned<Log>>,
+    /// Spans of requests, sent by OTLP over HTTP.
+    #[schemars(with = "traces::Raw")]
+    pub traces: Option<Spanned<traces::Raw>>,
     /// What SIGTERM does.
     #[schemars(with = "Drain")]
     pub drain: Option<Spanned<Drain>>,
@@ -76,6 +85,9 @@ pub(super) struct Listen {
     /// The admin port: probes, metrics, configuration.
     #[schemars(with = "shape::Address")]
     pub admin: Option<Text>,
+    /// File with the bearer token that whoever changes something by the admin port has to show.
+    #[schemars(with = "shape::File")]
+    pub admin_token: Option<Text>,
     /// Networks whose peers send PROXY protocol v1 or v2, and have to.
     #[schemars(with = "Vec<shape::Network>")]
     pub proxy_protocol_from: Option<Vec<Text>>,
@@ -100,6 +112,9 @@ pub(super) struct Tls {
     /// Certificates for names that no host below claims; RSA and ECDSA side by side is normal.
     #[schemars(with = "Vec<Certificate>")]
     pub certificates: Vec<Spanned<Certificate>>,
+    /// Which certificates clients have to show, or may.
+    #[schemars(with = "ClientAuth")]
+    pub client_auth: Option<Spanned<ClientAuth>>,
     /// Names with a floor or certificates of their own.
     #[schemars(with = "Vec<TlsHost>")]
     pub hosts: Vec<Spanned<TlsHost>>,
@@ -132,6 +147,10 @@ pub(super) struct TlsHost {
     #[schemars(with = "Vec<Certificate>")]
     #[serde(default)]
     pub certificates: Vec<Spanned<Certificate>>,
+    /// Which certificates clients have to show, or may; absent: as in `[tls]`.
+    #[schemars(with = "ClientAuth")]
+    #[serde(default)]
+    pub client_auth: Option<Spanned<ClientAuth>>,
 }
 
 /// What the two sides are told about each other.
@@ -195,9 +214,21 @@ pub(super) struct Log {
     /// One line a request.
     #[schemars(with = "bool")]
     pub access: Option<Switch>,
+    /// Of the requests that went well so many in a hundred; 5xx and responses that broke off always.
+    #[schemars(with = "shape::Percent")]
+    pub access_percent: Option<Number>,
     /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0: every one.
     #[schemars(with = "shape::Lines")]
     pub refused_per_minute: Option<Number>,
+}
+
+/// How changes of files come into force.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Reload {
+    /// How often files are looked at; a change is taken at the look after; 0s: only when asked.
+    #[schemars(with = "shape::Duration")]
+    pub poll: Option<Text>,
 }
 
 /// What SIGTERM does.

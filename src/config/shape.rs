@@ -65,6 +65,8 @@ shapes! {
     FieldName = { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" };
     /// `http://HOST:PORT`
     ServerUrl = { "type": "string", "pattern": "^(http|https|h2c)://[^/?#@]+/?$" };
+    /// `http://HOST:PORT`
+    CollectorUrl = { "type": "string", "pattern": "^https?://[^/?#@]+/?$" };
     /// A server's share.
     ServerWeight = { "type": "integer", "minimum": 1, "maximum": 1000 };
     /// How a server is chosen.
@@ -85,6 +87,10 @@ shapes! {
     ProxyProtocol = { "type": "string", "enum": ["none", "v1", "v2"] };
     /// The versions that there are.
     Minimum = { "type": "string", "enum": ["1.2", "1.3"] };
+    /// What is asked of clients.
+    ClientAuthMode = { "type": "string", "enum": ["required", "optional", "none"] };
+    /// What a revocation list does that is out of date.
+    StaleCrl = { "type": "string", "enum": ["refuse", "warn"] };
     /// What a plain port does.
     Action = { "type": "string", "enum": ["redirect", "refuse", "forward"] };
     /// How an upstream is told who asks.

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Dns, Errors, Place, PlainHttp, Route, Upstream};
+use super::{ClientAuth, Dns, Errors, Place, PlainHttp, Route, Traces, Upstream};
 use crate::{host::HostPattern, network::Network, version::TlsVersion};
 
 /// A whole configuration.
@@ -31,8 +31,12 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// `[errors]`
     pub errors: Errors,
+    /// `[reload]`
+    pub reload: Reload,
     /// `[log]`
     pub log: Log,
+    /// `[traces]`
+    pub traces: Option<Traces>,
     /// `[drain]`
     pub drain: Drain,
     /// `[compression]`
@@ -50,6 +54,8 @@ pub struct Listen {
     pub http: Vec<SocketAddr>,
     /// The admin port.
     pub admin: SocketAddr,
+    /// What whoever changes something there has to show; none: whoever reaches it may.
+    pub admin_token: Option<FileAt>,
     /// Whose peers send PROXY protocol v1 or v2, and have to.
     pub proxy_protocol_from: Vec<Network>,
     /// Whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are kept and appended to.
@@ -67,6 +73,8 @@ pub struct Tls {
     pub minimum: TlsVersion,
     /// Certificates for every name that no host below claims.
     pub certificates: Vec<CertificateSource>,
+    /// What is asked of clients; none: no certificate.
+    pub client_auth: Option<ClientAuth>,
     /// Names with a floor or certificates of their own.
     pub hosts: Vec<TlsHost>,
 }
@@ -80,6 +88,8 @@ pub struct TlsHost {
     pub minimum: TlsVersion,
     /// Empty: those of `[tls]`.
     pub certificates: Vec<CertificateSource>,
+    /// What is asked of clients of these names; none: no certificate.
+    pub client_auth: Option<ClientAuth>,
     /// Where the host stands, for problems found later.
     #[serde(skip)]
     pub place: Place,
@@ -116,7 +126,7 @@ pub enum CertificateSource {
 }
 
 /// A file that something else than a certificate is in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct FileAt {
     /// Absolute or relative to the working directory by now.
@@ -216,6 +226,14 @@ pub enum Algorithm {
     Gzip,
 }
 
+/// `[reload]`: how changes of files come into force.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reload {
+    /// From one look at the files to the next; zero: only when asked.
+    #[serde(serialize_with = "seconds")]
+    pub poll: Duration,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, Serialize)]
 pub struct Log {
@@ -223,8 +241,13 @@ pub struct Log {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug` (or a `tracing` filter such as `info,tlsfloor=debug`).
     pub level: String,
+    /// Where it stands, for problems found later.
+    #[serde(skip)]
+    pub level_place: Place,
     /// One line a request.
     pub access: bool,
+    /// Of the requests that went well so many in a hundred; those that did not are all logged.
+    pub access_percent: u8,
     /// Lines about refused hellos per client and minute, and as many about leaked credentials; 0:
     /// every one.
     pub refused_per_minute: u32,

@@ -8,20 +8,23 @@ use std::{
     fmt,
     net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::Tunnel;
+use super::{Tunnel, client_cert};
 use crate::{
     hello::Ja4,
     host::Host,
     io::{Activity, ClientAddr},
     network,
+    port::Port,
     session::Session,
     shard::Shard,
     timer::Ticks,
+    tls::{ClientCertificate, Identity},
 };
 
 /// How long after a response an HTTP/1.1 connection is parked; shorter, and a busy one would be
@@ -32,6 +35,8 @@ pub(crate) const PARK_AFTER: Duration = Duration::from_millis(300);
 pub(crate) struct Client {
     /// The worker that serves it.
     pub shard: Rc<Shard>,
+    /// Where it came in.
+    pub port: Arc<Port>,
     /// Who it is.
     pub address: ClientAddr,
     /// What was agreed in the handshake; none on a plain port.
@@ -67,6 +72,8 @@ pub(crate) struct TlsFacts {
     pub sni: Option<Host>,
     /// The fingerprint of its hello.
     pub ja4: Ja4,
+    /// Who the client is by a certificate that was verified.
+    pub identity: Option<Box<Identity>>,
     /// The same as fields for an upstream: what a request needs is made once a connection.
     pub fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -79,7 +86,12 @@ const X_TLS_VERSION: HeaderName = HeaderName::from_static("x-tls-version");
 impl TlsFacts {
     /// Facts of a connection whose handshake is over.
     #[must_use]
-    pub(crate) fn new(session: Session, sni: Option<Host>, ja4: Ja4) -> Self {
+    pub(crate) fn new(
+        session: Session,
+        sni: Option<Host>,
+        ja4: Ja4,
+        certificate: Option<ClientCertificate>,
+    ) -> Self {
         let said = [
             (X_TLS_VERSION, Some(session.version.as_str())),
             (X_TLS_CIPHER, Some(session.cipher.as_str())),
@@ -89,16 +101,24 @@ impl TlsFacts {
         // Names, fingerprints and labels have no byte that a field may not have.
         let field =
             |(name, text): (_, Option<&str>)| Some((name, HeaderValue::from_str(text?).ok()?));
-        let fields = said.into_iter().filter_map(field).collect();
-        Self { session, sni, ja4, fields }
+        let shown = certificate.iter().flat_map(client_cert::fields);
+        let fields = said.into_iter().filter_map(field).chain(shown).collect();
+        let identity = certificate.map(|certificate| Box::new(certificate.identity));
+        Self { session, sni, ja4, identity, fields }
     }
 }
 
 impl Client {
+    /// Whether the connection is to end after what it is doing.
+    pub(crate) fn is_let_go(&self) -> bool {
+        self.shard.lets_go(&self.port)
+    }
+
     /// A connection that is ready for its first request.
     #[must_use]
     pub(crate) fn new(
         shard: Rc<Shard>,
+        port: Arc<Port>,
         address: ClientAddr,
         tls: Option<TlsFacts>,
         activity: Activity,
@@ -111,6 +131,7 @@ impl Client {
         let is_trusted = network::any_has(trusted, address.ip);
         Self {
             shard,
+            port,
             address,
             tls,
             activity: Rc::new(activity),

@@ -11,7 +11,7 @@ use hyper::{
 };
 
 use super::{Asker, Client, authority::Authority, chain::X_FORWARDED_FOR};
-use crate::{config::Forwarding, io::ClientAddr, upstream::OnBehalfOf};
+use crate::{config::Forwarding, io::ClientAddr, traces::Begun, upstream::OnBehalfOf};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -27,6 +27,8 @@ pub(super) struct Hop<'a> {
     pub authority: Option<&'a Authority>,
     /// `[forwarding]`
     pub forwarding: &'a Forwarding,
+    /// Its span, if it has one.
+    pub span: Option<Begun>,
 }
 
 impl Hop<'_> {

@@ -85,7 +85,9 @@ fn set_ours(headers: &mut HeaderMap, hop: &Hop<'_>, version: Version, has_trace:
         headers.insert(name.clone(), value.clone());
     }
     headers.insert(X_REQUEST_ID, hop.asker.id.clone());
-    if has_trace {
+    if let Some(span) = &hop.span {
+        trace::pass_on(headers, span);
+    } else if has_trace {
         trace::check(headers);
     } else if hop.forwarding.traceparent {
         trace::begin(headers, &hop.client.shard.request_ids);
@@ -96,7 +98,7 @@ fn set_ours(headers: &mut HeaderMap, hop: &Hop<'_>, version: Version, has_trace:
 }
 
 /// As many fields as `to_upstream` sets at the most, unless it is asked for more.
-const SET: usize = 11;
+const SET: usize = 13;
 
 /// What one look at the names of a message's fields tells.
 #[derive(Default)]

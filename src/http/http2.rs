@@ -127,7 +127,7 @@ fn count(order: Order, told: bool, client: &Client) {
     match order {
         Order::Cut => counters.limit(Limit::WriteTimeout),
         Order::Enough => counters.limit(Limit::RequestsPerConnection),
-        Order::Rest if !told && !client.shard.is_draining() => {
+        Order::Rest if !told && !client.is_let_go() => {
             counters.limit(Limit::IdleTimeout);
         }
         Order::Rest | Order::Finish | Order::Late => {}

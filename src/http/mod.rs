@@ -10,6 +10,7 @@ mod authority;
 mod body;
 mod chain;
 mod client;
+mod client_cert;
 mod coding;
 mod credentials;
 mod errand;

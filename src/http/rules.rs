@@ -64,6 +64,7 @@ pub(super) fn changes<'r>(
 
 fn value<'a>(variable: Variable, hop: &'a Hop<'_>, path: &'a str) -> Option<Cow<'a, str>> {
     let tls = hop.client.tls.as_ref();
+    let identity = tls.and_then(|tls| tls.identity.as_deref());
     match variable {
         Variable::ClientAddress => Some(hop.asker.address.ip.to_string().into()),
         Variable::ClientPort => Some(hop.asker.address.port?.to_string().into()),
@@ -71,6 +72,9 @@ fn value<'a>(variable: Variable, hop: &'a Hop<'_>, path: &'a str) -> Option<Cow<
         Variable::TlsCipher => Some(tls?.session.cipher.as_str().into()),
         Variable::Sni => tls?.sni.as_ref().map(Host::as_str).map(Cow::from),
         Variable::Ja4 => Some(tls?.ja4.as_str().into()),
+        Variable::ClientCertSubject => identity?.subject.as_deref().map(Cow::from),
+        Variable::ClientCertSan => identity?.san.as_deref().map(Cow::from),
+        Variable::ClientCertFingerprint => Some(identity?.fingerprint.as_ref().into()),
         Variable::RequestId => hop.asker.id.to_str().ok().map(Cow::from),
         Variable::Host => Some(hop.authority?.host().into()),
         Variable::Path => Some(path.into()),

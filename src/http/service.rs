@@ -156,7 +156,8 @@ fn decide(
         }
     };
     let forwarding = &view.snapshot.config.forwarding;
-    let hop = Hop { client, asker, authority: authority.as_ref(), forwarding };
+    let span = exchange.span();
+    let hop = Hop { client, asker, authority: authority.as_ref(), forwarding, span };
     let asked = Asked::by(&mut request);
     let made = Errand::make(view, &hop, (index, route), pool, request, asked.as_ref());
     let errand = made.inspect(|errand| exchange.traced(errand.request.headers()))?;

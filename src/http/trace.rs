@@ -8,7 +8,10 @@ use hyper::{
     header::{HeaderName, HeaderValue},
 };
 
-use crate::request_id::RequestIds;
+use crate::{
+    request_id::RequestIds,
+    traces::{Begun, Parent},
+};
 
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -36,6 +39,27 @@ pub(super) fn id(headers: &HeaderMap) -> Option<&str> {
     trace_id(headers.get(TRACEPARENT)?.to_str().ok()?)
 }
 
+/// Passes the trace of a span of ours on: its upstream is a child of it.
+pub(super) fn pass_on(headers: &mut HeaderMap, span: &Begun) {
+    check(headers);
+    let value = format!("00-{:032x}-{:016x}-01", span.trace, span.span);
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(TRACEPARENT, value);
+    }
+}
+
+/// What a request says of its trace, if that is well-formed.
+pub(super) fn parent(headers: &HeaderMap) -> Option<Parent> {
+    let mut said = headers.get_all(TRACEPARENT).iter();
+    let text = said.next().filter(|_| said.next().is_none())?.to_str().ok()?;
+    trace_id(text)?;
+    let mut parts = text.split('-').skip(1);
+    let trace = u128::from_str_radix(parts.next()?, 16).ok()?;
+    let span = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let flags = u8::from_str_radix(parts.next()?, 16).ok()?;
+    Some(Parent { trace, span, sampled: flags & 1 == 1 })
+}
+
 /// Version, trace, span and flags; a later version may have more behind them (3.2.4).
 fn trace_id(text: &str) -> Option<&str> {
     let mut parts = text.splitn(5, '-');
@@ -59,7 +83,7 @@ fn is_zero(text: &str) -> bool {
 mod tests {
     use hyper::{HeaderMap, header::HeaderValue};
 
-    use super::{TRACEPARENT, TRACESTATE, begin, check, id, trace_id};
+    use super::{TRACEPARENT, TRACESTATE, begin, check, id, parent, trace_id};
     use crate::request_id::RequestIds;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -108,6 +132,23 @@ mod tests {
             let mut bad = headers(parents);
             check(&mut bad);
             assert!(bad.is_empty(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_parent_is_read_with_its_flag() {
+        let of = |parents: &[&str]| parent(&headers(parents));
+        let good = of(&[GOOD]).unwrap();
+        assert_eq!(
+            (format!("{:032x}", good.trace).as_str(), good.span),
+            (TRACE, 0x00f0_67aa_0ba9_02b7)
+        );
+        for (flags, sampled) in [("00", false), ("01", true), ("02", false), ("ff", true)] {
+            let text = GOOD.replace("-01", &format!("-{flags}"));
+            assert_eq!(of(&[&text]).unwrap().sampled, sampled, "{flags}");
+        }
+        for bad in [&["x"][..], &[GOOD, GOOD], &[""], &[]] {
+            assert_eq!(of(bad), None);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What to do with a connection when its timer fires or the worker drains.
+//! What to do with a connection when its timer fires or the worker drains or its port is closed.
 //!
 //! Polled by `http1` and `http2` beside hyper. It reads no clock: it arms the connection's one
 //! timer and looks at what moved when that fires, so a busy connection pays nothing for it.
@@ -31,18 +31,21 @@ pub(super) struct Watch<'a> {
     seen: Option<u64>,
     finishing: bool,
     requests: u32,
+    /// Whether a connection that has not asked for anything yet may do so although it is to end.
+    waits_for_first: bool,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(client: &'a Client) -> Self {
         client.activity.timer.set(client.rest);
-        Self { client, seen: None, finishing: false, requests: u32::MAX }
+        Self { client, seen: None, finishing: false, requests: u32::MAX, waits_for_first: true }
     }
 
-    /// As `new`, and with an order to end after so many requests; 0: never.
+    /// As `new`, for HTTP/2 and with an order to end after so many requests; 0: never.
     pub(super) fn with_share(client: &'a Client, requests: u32) -> Self {
         let requests = if requests == 0 { u32::MAX } else { requests };
-        Self { requests, ..Self::new(client) }
+        // GOAWAY loses no request (RFC 9113 6.8), so there is nothing to wait for.
+        Self { requests, waits_for_first: false, ..Self::new(client) }
     }
 
     /// Ready with an order; call it again after carrying it out.
@@ -64,11 +67,13 @@ impl<'a> Watch<'a> {
 
     /// Head: the request will be answered first, and is then told that the connection ends.
     fn drain(&mut self) -> Option<Order> {
-        if self.finishing || !self.client.shard.is_draining() {
+        if self.finishing || !self.client.is_let_go() {
             return None;
         }
         match self.client.activity.phase() {
             Phase::Head => None,
+            // It comes in a moment, or the timer fires.
+            Phase::Idle if self.waits_for_first && self.client.activity.requests() == 0 => None,
             Phase::Idle => {
                 self.finishing = true;
                 Some(Order::Rest)

@@ -1,8 +1,10 @@
 //! One worker's counters of what no configuration names: hellos, handshakes, connections.
 
+use std::time::Duration;
+
 use super::{
     bounds::Bounds,
-    cells::{Cell, Table},
+    cells::{Cell, Histogram, Table},
     labels::{Credentials, Judged, LaneKind, ListenerKind, Plain},
 };
 use crate::{
@@ -22,6 +24,8 @@ pub struct Counters {
     /// By version, cipher, group, protocol and whether resumed.
     pub(super) handshakes: Table<5>,
     pub(super) handshake_failures: Table<1>,
+    /// By whether resumed.
+    pub(super) handshake_durations: [Histogram; 2],
     /// By action and credentials.
     pub(super) plain_http: Table<2>,
     pub(super) proxy_headers: Table<1>,
@@ -50,6 +54,7 @@ impl Default for Counters {
                 resumed,
             ]),
             handshake_failures: Table::new([HandshakeFailure::ALL.len()]),
+            handshake_durations: Default::default(),
             plain_http: Table::new([Plain::ALL.len(), Credentials::ALL.len()]),
             proxy_headers: Table::new([ProxyHeaderResult::ALL.len()]),
             open: Default::default(),
@@ -68,8 +73,8 @@ impl Counters {
         self.hellos.add([offered.index(), judged.index(), reason, lane.index()]);
     }
 
-    /// A handshake that came to its end.
-    pub fn handshake(&self, session: &Session) {
+    /// A handshake that came to its end, and how long after accept that was.
+    pub fn handshake(&self, session: &Session, took: Duration) {
         self.handshakes.add([
             session.version.index(),
             session.cipher.index(),
@@ -77,6 +82,9 @@ impl Counters {
             session.alpn.index(),
             usize::from(session.resumed),
         ]);
+        if let Some(durations) = self.handshake_durations.get(usize::from(session.resumed)) {
+            durations.observe(took);
+        }
     }
 
     /// A handshake that did not.

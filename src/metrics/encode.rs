@@ -2,7 +2,7 @@
 //!
 //! Called by the admin port. Reading does not stop a worker; a sample may be a moment old.
 
-use std::{fmt, sync::Arc, sync::atomic::Ordering};
+use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
@@ -18,16 +18,14 @@ use super::{
     bounds::{Abuse, Limit},
     cells::{Summed, Table},
     counters::Counters,
-    encode_fleet,
+    encode_fleet, encode_process,
     families::{CODES, UpstreamMetrics, UpstreamShard},
     labels::{
-        Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
-        UpstreamOutcome,
+        Credentials, Judged, LaneKind, Plain, Protocol, RetryReason, ServedVersion, UpstreamOutcome,
     },
 };
 use crate::{
     label::Label,
-    panics,
     policy::Reason,
     proxy_protocol::ProxyHeaderResult,
     session::{Alpn, Cipher, Group, HandshakeFailure},
@@ -61,8 +59,8 @@ impl Collector for Metrics {
         self.upstreams(to)?;
         self.connections(to)?;
         self.bounds(to)?;
-        self.configuration(to)?;
-        self.process(to)
+        encode_process::configuration(to, self)?;
+        encode_process::process(to, self)
     }
 }
 
@@ -102,7 +100,7 @@ fn table<const N: usize>(
     Ok(())
 }
 
-fn gauge(
+pub(super) fn gauge(
     to: &mut DescriptorEncoder<'_>,
     (name, help): (&str, &str),
     value: impl EncodeGaugeValue,
@@ -111,7 +109,7 @@ fn gauge(
     ConstGauge::new(value).encode(encoder)
 }
 
-fn counter(
+pub(super) fn counter(
     to: &mut DescriptorEncoder<'_>,
     (name, help): (&str, &str),
     value: impl EncodeCounterValue,
@@ -165,7 +163,16 @@ impl Metrics {
             ("tlsfloor_handshake_failures", "TLS handshakes that did not complete"),
             [("reason", words::<HandshakeFailure>())],
             &self.tables(|worker| &worker.handshake_failures),
-        )
+        )?;
+        let durations = ["false", "true"].into_iter().enumerate().map(|(resumed, word)| {
+            let cells = self.workers.iter().filter_map(|one| one.handshake_durations.get(resumed));
+            (word, sum(cells))
+        });
+        let what = (
+            "tlsfloor_handshake_duration_seconds",
+            "Seconds from accept to the end of a handshake",
+        );
+        histograms(to, what, "resumed", durations)
     }
 
     fn requests(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -239,12 +246,10 @@ impl Metrics {
         let help = "Open client connections";
         let mut family =
             to.encode_descriptor("tlsfloor_connections_open", help, None, MetricType::Gauge)?;
-        for listener in ListenerKind::ALL {
-            let cells = self.workers.iter().filter_map(|worker| worker.open.get(listener.index()));
-            let open: u64 = cells.map(|cell| cell.value()).sum();
-            family.encode_family(&[("listener", listener.as_str())])?.encode_gauge(&open)?;
+        let (listeners, parked) = self.open_connections();
+        for (listener, open) in listeners {
+            family.encode_family(&[("listener", listener)])?.encode_gauge(&open)?;
         }
-        let parked: u64 = self.workers.iter().map(|worker| worker.parked.value()).sum();
         let help = "Open client connections that are idle and hold no buffers";
         gauge(to, ("tlsfloor_connections_parked", help), parked)?;
         let failures: u64 = self.workers.iter().map(|worker| worker.accept_failures.value()).sum();
@@ -275,36 +280,6 @@ impl Metrics {
             self.workers.iter().map(|worker| worker.bounds.malformed.value()).sum();
         let help = "Requests that could not be read as such";
         counter(to, ("tlsfloor_requests_malformed", help), malformed)
-    }
-
-    fn configuration(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let generation = self.generation.load(Ordering::Relaxed);
-        let help = "Configuration in force, counted from 1";
-        gauge(to, ("tlsfloor_config_generation", help), generation)?;
-        let help = "Whether the last load of the configuration succeeded";
-        gauge(to, ("tlsfloor_config_last_reload_success", help), 1u64)?;
-        let loaded = self.loaded.load(Ordering::Relaxed);
-        let help = "When a configuration was last loaded";
-        let name = "tlsfloor_config_last_reload_success_timestamp_seconds";
-        gauge(to, (name, help), loaded)?;
-        let help = "When a certificate expires";
-        let name = "tlsfloor_certificate_expiry_timestamp_seconds";
-        let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (certificate, expiry) in &self.families().certificates {
-            family.encode_family(&[("name", certificate.as_str())])?.encode_gauge(expiry)?;
-        }
-        Ok(())
-    }
-
-    fn process(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let workers = u64::try_from(self.workers.len()).unwrap_or(0);
-        gauge(to, ("tlsfloor_workers", "Worker threads"), workers)?;
-        let help = "Bugs that ended a connection; please report them";
-        counter(to, ("tlsfloor_panics", help), panics::count())?;
-        let name = "tlsfloor_build_info";
-        let mut family =
-            to.encode_descriptor(name, "Which build this is", None, MetricType::Gauge)?;
-        family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?.encode_gauge(&1u64)
     }
 }
 

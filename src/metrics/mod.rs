@@ -9,18 +9,23 @@ mod cells;
 mod counters;
 mod encode;
 mod encode_fleet;
+mod encode_process;
 mod families;
 mod fleet;
 mod labels;
+mod lost;
+mod process;
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
+
+use crate::label::Label;
 
 pub use bounds::{Abuse, Limit};
 pub use counters::Counters;
@@ -31,6 +36,7 @@ pub use labels::{
     Credentials, Judged, LaneKind, ListenerKind, Plain, Protocol, RetryReason, ServedVersion,
     UpstreamOutcome,
 };
+pub use lost::{LostSpans, count_lost_lines_by};
 
 /// Everything that is counted in this process.
 #[derive(Debug)]
@@ -39,6 +45,12 @@ pub struct Metrics {
     families: Mutex<Families>,
     generation: AtomicU64,
     loaded: AtomicU64,
+    /// Whether the last attempt failed.
+    stale: AtomicBool,
+    reloads: [AtomicU64; 2],
+    lost_spans: LostSpans,
+    /// When the process started, in seconds since 1970.
+    started: Option<f64>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +70,10 @@ impl Metrics {
             families: Mutex::default(),
             generation: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
+            stale: AtomicBool::new(false),
+            reloads: Default::default(),
+            lost_spans: LostSpans::default(),
+            started: process::started(),
         })
     }
 
@@ -81,16 +97,47 @@ impl Metrics {
         Arc::clone(families.upstreams.entry(name.to_owned()).or_insert_with(new))
     }
 
-    /// When the certificates in force end: a name and seconds since 1970 each.
-    pub fn certificates(&self, expiries: impl IntoIterator<Item = (String, i64)>) {
-        self.families().certificates = expiries.into_iter().collect();
+    /// Where lost spans are counted.
+    #[must_use]
+    pub fn lost_spans(&self) -> LostSpans {
+        self.lost_spans.clone()
     }
 
-    /// A configuration came into force.
-    pub fn in_force(&self, generation: u64) {
+    /// A configuration came into force, with certificates that end then: a name and seconds since
+    /// 1970 each. Series that no configuration names any more go with the one that did.
+    pub fn in_force(&self, generation: u64, expiries: impl IntoIterator<Item = (String, i64)>) {
+        let mut families = self.families();
+        families.certificates = expiries.into_iter().collect();
+        families.routes.retain(|_, route| Arc::strong_count(route) > 1);
+        families.upstreams.retain(|_, upstream| Arc::strong_count(upstream) > 1);
+        drop(families);
         self.generation.store(generation, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.loaded.store(now.as_secs(), Ordering::Relaxed);
+        self.attempted(true);
+    }
+
+    /// A configuration did not, and the old one stays.
+    pub fn reload_failed(&self) {
+        self.attempted(false);
+    }
+
+    fn attempted(&self, success: bool) {
+        self.stale.store(!success, Ordering::Relaxed);
+        if let Some(count) = self.reloads.get(usize::from(success)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Open client connections by listener, and how many of all are parked.
+    #[must_use]
+    pub fn open_connections(&self) -> (BTreeMap<&'static str, u64>, u64) {
+        let open = |listener: &ListenerKind| {
+            let cells = self.workers.iter().filter_map(|worker| worker.open.get(listener.index()));
+            (listener.as_str(), cells.map(|cell| cell.value()).sum())
+        };
+        let parked = self.workers.iter().map(|worker| worker.parked.value()).sum();
+        (ListenerKind::ALL.iter().map(open).collect(), parked)
     }
 
     /// Whoever panicked while holding the maps left them whole: each change is one step.

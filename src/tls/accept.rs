@@ -6,16 +6,18 @@
 use std::io;
 
 use rustls::{
-    AlertDescription, CommonState, Error as TlsError, HandshakeKind, ProtocolVersion,
+    AlertDescription, CertificateError, CommonState, Error as TlsError, HandshakeKind,
+    ProtocolVersion,
+    pki_types::UnixTime,
     server::{Accepted as Hello, Acceptor, ServerConnection},
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::StartHandshake;
 
-use super::Site;
+use super::{ClientCertificate, Site};
 use crate::{
     io::Socket,
-    session::{Alpn, Cipher, Group, HandshakeFailure, Session},
+    session::{Alpn, CertificateFault, Cipher, Group, HandshakeFailure, Session},
     version::TlsVersion,
     wire::Wire,
 };
@@ -39,9 +41,20 @@ pub struct Accepted {
     pub stream: Box<TlsStream>,
     /// What was agreed.
     pub session: Session,
+    /// What the client has shown and we have verified.
+    pub certificate: Option<ClientCertificate>,
 }
 
 /// A handshake that did not.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: HandshakeError,
+    /// The socket, where the client has been told and may still have to read it.
+    pub stream: Option<TcpStream>,
+}
+
+/// Why a handshake did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     /// The socket's fault.
@@ -79,9 +92,40 @@ impl HandshakeError {
                 }
                 TlsError::InvalidMessage(_) => HandshakeFailure::InvalidMessage,
                 TlsError::DecryptError => HandshakeFailure::Decrypt,
+                _ if self.certificate_fault().is_some() => HandshakeFailure::ClientCertificate,
                 _ => HandshakeFailure::Other,
             },
         }
+    }
+}
+
+impl HandshakeError {
+    /// What is wrong with the other side's certificate, if that is what it failed by.
+    #[must_use]
+    pub fn certificate_fault(&self) -> Option<CertificateFault> {
+        let Self::Tls(error) = self else { return None };
+        Some(match error {
+            TlsError::NoCertificatesPresented => CertificateFault::Missing,
+            TlsError::InvalidCertRevocationList(_) => CertificateFault::NoList,
+            TlsError::InvalidCertificate(error) => match error {
+                CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => CertificateFault::Expired,
+                CertificateError::Revoked => CertificateFault::Revoked,
+                CertificateError::UnknownRevocationStatus => CertificateFault::NoList,
+                CertificateError::ExpiredRevocationList
+                | CertificateError::ExpiredRevocationListContext { .. } => {
+                    CertificateFault::StaleList
+                }
+                CertificateError::ApplicationVerificationFailure => CertificateFault::Name,
+                CertificateError::InvalidPurpose
+                | CertificateError::InvalidPurposeContext { .. } => CertificateFault::Purpose,
+                _ => CertificateFault::Invalid,
+            },
+            _ => return None,
+        })
     }
 }
 
@@ -104,15 +148,13 @@ pub async fn accept(
     received: &[u8],
     site: &Site,
     prefers_chacha20: bool,
-) -> Result<Accepted, HandshakeError> {
+) -> Result<Accepted, Failed> {
     let hello = match read_hello(received) {
         Ok(hello) => hello,
         Err((error, alert)) => {
             // It may be gone; then there is nobody left to tell.
-            if stream.write_all(&alert).await.is_ok() {
-                drop(stream.shutdown().await);
-            }
-            return Err(error);
+            let told = stream.write_all(&alert).await.is_ok();
+            return Err(Failed { error, stream: told.then_some(stream) });
         }
     };
     let handshake = StartHandshake::from_parts(hello, Wire(stream));
@@ -120,9 +162,33 @@ pub async fn accept(
     let limit = |connection: &mut ServerConnection| {
         connection.set_buffer_limit(Some(BUFFER));
     };
-    let stream = Box::new(handshake.into_stream_with(config, limit).await?);
-    let session = session(stream.get_ref().1);
-    Ok(Accepted { stream, session })
+    match handshake.into_stream_with(config, limit).into_fallible().await {
+        Ok(stream) => finish(Box::new(stream), site).await,
+        Err((error, wire)) => {
+            let error = HandshakeError::from(error);
+            let told = matches!(error, HandshakeError::Tls(_));
+            Err(Failed { error, stream: told.then_some(wire.0) })
+        }
+    }
+}
+
+/// What has been agreed, and shown.
+async fn finish(mut stream: Box<TlsStream>, site: &Site) -> Result<Accepted, Failed> {
+    let state = stream.get_ref().1;
+    let session = session(state);
+    let shown = site
+        .client_auth
+        .as_ref()
+        .map(|asked| asked.shown(state.peer_certificates(), session.resumed, UnixTime::now()));
+    match shown.transpose() {
+        Ok(certificate) => Ok(Accepted { stream, session, certificate: certificate.flatten() }),
+        Err(error) => {
+            // Too late for an alert of ours; the client may be gone, and then nobody is told.
+            let told = stream.shutdown().await.is_ok();
+            let (wire, _) = stream.into_inner();
+            Err(Failed { error: HandshakeError::Tls(error), stream: told.then_some(wire.0) })
+        }
+    }
 }
 
 fn read_hello(mut received: &[u8]) -> Result<Hello, (HandshakeError, Vec<u8>)> {
@@ -185,7 +251,8 @@ mod tests {
             key: key.serialize_pem(),
         };
         let minimum = TlsVersion::Tls12;
-        let tls = Tls { minimum, certificates: vec![certificate], hosts: Vec::new() };
+        let tls =
+            Tls { minimum, certificates: vec![certificate], client_auth: None, hosts: Vec::new() };
         build(&tls, &Files::default(), 1_800_000_000).unwrap().0
     }
 

@@ -43,9 +43,10 @@ pub(super) struct Certificate {
 /// What certificates are read with, and what was found while reading them.
 #[derive(Debug)]
 pub(super) struct Findings<'a> {
-    files: &'a Files,
+    /// What reads files.
+    pub(super) files: &'a Files,
     /// Seconds since 1970.
-    now: i64,
+    pub(super) now: i64,
     /// With these nothing can be served.
     pub problems: Vec<Problem>,
     /// With these it can.
@@ -227,10 +228,7 @@ fn mend_order(
     places: &Places,
     findings: &mut Findings<'_>,
 ) {
-    let is_issuer = |der: &CertificateDer<'_>| {
-        X509Certificate::from_der(der).is_ok_and(|(_, certificate)| certificate.is_ca())
-    };
-    let leaf = chain.iter().position(|der| !is_issuer(der));
+    let leaf = chain.iter().position(|der| !is_authority(der));
     if let Some(leaf) = leaf.filter(|leaf| *leaf > 0) {
         // `leaf` is a position in `chain`.
         if let Some(front) = chain.get_mut(..=leaf) {
@@ -240,6 +238,11 @@ fn mend_order(
             format!("{name}: the chain does not begin with the leaf; served in the right order");
         findings.warnings.push(Problem { place: places.chain.clone(), text });
     }
+}
+
+/// Whether a certificate may sign others.
+pub(super) fn is_authority(der: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(_, certificate)| certificate.is_ca())
 }
 
 /// What a leaf says of itself.
@@ -290,7 +293,8 @@ impl Leaf {
     }
 }
 
-fn alternative_names<'a>(certificate: &'a X509Certificate<'a>) -> &'a [GeneralName<'a>] {
+/// What else than its subject a certificate is called.
+pub(super) fn alternative_names<'a>(certificate: &'a X509Certificate<'a>) -> &'a [GeneralName<'a>] {
     match certificate.subject_alternative_name() {
         Ok(Some(extension)) => &extension.value.general_names,
         Ok(None) | Err(_) => &[],

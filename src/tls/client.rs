@@ -3,7 +3,7 @@
 //! Built by `snapshot` for each upstream with `https://` servers, used by `upstream`. A server is
 //! always verified, and TLS below 1.2 is never spoken here either.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -15,12 +15,12 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     HandshakeError,
+    authorities::bundle,
     certificate::{Certificate, Findings},
-    pem,
 };
 use crate::{
     config::{Authorities, Problem, UpstreamTls},
-    files::{FileError, Files},
+    files::Files,
     host::Host,
     io::Socket,
     wire::Wire,
@@ -130,7 +130,7 @@ fn roots(file: Option<&Authorities>, files: &Files, findings: &mut Findings<'_>)
     let mut roots = RootCertStore::empty();
     if let Some(Authorities { file, place }) = file {
         match bundle(file, files) {
-            Ok(bundle) => roots = bundle,
+            Ok((bundle, _)) => roots = bundle,
             Err(error) => {
                 let text = format!("{}: {error}", file.display());
                 findings.problems.push(Problem { place: place.clone(), text });
@@ -144,27 +144,4 @@ fn roots(file: Option<&Authorities>, files: &Files, findings: &mut Findings<'_>)
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     roots
-}
-
-/// What is wrong with a bundle of authorities.
-#[derive(Debug, thiserror::Error)]
-enum BundleError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error(transparent)]
-    Pem(#[from] pem::PemError),
-    #[error("certificate {0} in it cannot be an authority: {1}")]
-    Unfit(usize, #[source] rustls::Error),
-}
-
-/// More than all public authorities together have.
-const LONGEST: u64 = 4 << 20;
-
-fn bundle(file: &Path, files: &Files) -> Result<RootCertStore, BundleError> {
-    let text = files.read(file, LONGEST)?;
-    let mut roots = RootCertStore::empty();
-    for (index, certificate) in pem::chain(&text)?.into_iter().enumerate() {
-        roots.add(certificate).map_err(|error| BundleError::Unfit(index + 1, error))?;
-    }
-    Ok(roots)
 }

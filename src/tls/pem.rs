@@ -1,9 +1,9 @@
-//! PEM files: chains and keys, and what is wrong with a file that has neither.
+//! PEM files: chains, keys and revocation lists, and what is wrong with a file that has none.
 //!
 //! The only file that names rustls-pemfile, which is archived (RUSTSEC-2025-0134, see deny.toml).
-//! Called by `certificate`. No key material may get into an error.
+//! Called by `certificate`, `authorities` and `revocation`. No key material may get into an error.
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls_pemfile::Item;
 
 /// What is wrong with PEM text.
@@ -35,6 +35,9 @@ pub(super) enum PemError {
     /// A passphrase would be needed.
     #[error("the private key is encrypted; decrypt it with `openssl pkey -in FILE -out FILE`")]
     EncryptedKey,
+    /// Something else.
+    #[error("found no revocation list (X509 CRL, or DER)")]
+    NoList,
     /// Which one?
     #[error("found {0} private keys, expected one")]
     ManyKeys(usize),
@@ -70,6 +73,26 @@ pub(super) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
         (0, _) => Err(PemError::NoKey),
         (count, _) => Err(PemError::ManyKeys(count)),
     }
+}
+
+/// The revocation lists in a file: PEM, or one in DER, as authorities publish it.
+///
+/// # Errors
+/// Where there is none, or a block cannot be read.
+pub(super) fn revocation_lists(
+    bytes: Vec<u8>,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
+    /// What each value in DER of this kind begins with.
+    const SEQUENCE: u8 = 0x30;
+    if bytes.first() == Some(&SEQUENCE) {
+        return Ok(vec![bytes.into()]);
+    }
+    let lists = items(&bytes)?.into_iter().filter_map(|item| match item {
+        Item::Crl(list) => Some(list),
+        _ => None,
+    });
+    let lists: Vec<_> = lists.collect();
+    if lists.is_empty() { Err(PemError::NoList) } else { Ok(lists) }
 }
 
 fn items(mut text: &[u8]) -> Result<Vec<Item>, PemError> {

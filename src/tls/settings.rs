@@ -8,12 +8,12 @@ use std::sync::Arc;
 use rustls::{
     ServerConfig, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
 
-use super::certificate::Certificate;
+use super::{certificate::Certificate, client_auth::ClientAuth};
 use crate::{
     host::Host,
     policy::{Auth, Policy, Served, Suite},
@@ -33,15 +33,16 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// For a floor and certificates.
+    /// For a floor, certificates, and what is asked of clients.
     ///
     /// # Errors
     /// Where the system has no random numbers.
     pub(super) fn new(
         minimum: TlsVersion,
         certificates: &[Arc<Certificate>],
+        client_auth: Option<&ClientAuth>,
     ) -> Result<Self, SettingsError> {
-        let mut ours = server_config(minimum, certificates)?;
+        let mut ours = server_config(minimum, certificates, client_auth)?;
         // A site of its own ticketer: a session never moves to a site with another floor.
         ours.ticketer = aws_lc_rs::Ticketer::new()?;
         ours.ignore_client_order = true;
@@ -60,12 +61,14 @@ impl Settings {
 fn server_config(
     minimum: TlsVersion,
     certificates: &[Arc<Certificate>],
+    client_auth: Option<&ClientAuth>,
 ) -> Result<ServerConfig, SettingsError> {
+    let asked = client_auth.map_or_else(WebPkiClientVerifier::no_client_auth, ClientAuth::verifier);
     let versions: Vec<&'static SupportedProtocolVersion> =
         TlsVersion::ALL.into_iter().filter(|version| *version >= minimum).map(supported).collect();
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&versions)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(asked)
         .with_cert_resolver(Arc::new(Choice(certificates.to_vec())));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -1,4 +1,4 @@
-//! Sites: which names have which floor and which certificates.
+//! Sites: which names have which floor and certificates, and what they ask of clients.
 //!
 //! Built whole by `snapshot` from `[tls]`; `greet` asks for the site of a hello before anything
 //! is agreed. A name that no host claims gets the default site.
@@ -7,27 +7,31 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     certificate::{Certificate, Findings},
+    client_auth::ClientAuth,
     settings::{self, Settings},
 };
 use crate::{
-    config::{CertificateSource, Place, Problem, Tls, TlsHost},
+    config::{self, CertificateSource, Problem, Tls, TlsHost},
     files::Files,
     host::{Host, HostPattern},
     policy::{KeyKind, Policy},
     version::TlsVersion,
 };
 
-/// Names that share a floor and certificates.
+/// Names that share a floor, certificates, and what is asked of clients.
 #[derive(Debug)]
 pub struct Site {
     /// What is asked of a hello.
     pub policy: Policy,
     pub(super) settings: Settings,
+    /// What is asked of clients.
+    pub(super) client_auth: Option<Arc<ClientAuth>>,
     certificates: Vec<Arc<Certificate>>,
 }
 
 impl Site {
-    /// Whether both have the same floor and the same certificates, in whatever order.
+    /// Whether both have the same floor, ask the same of clients, and have the same certificates,
+    /// in whatever order.
     fn serves_like(&self, other: &Self) -> bool {
         let (own, others) = (&self.certificates, &other.certificates);
         let same = |one: &Arc<Certificate>, two: &Arc<Certificate>| {
@@ -38,8 +42,15 @@ impl Site {
         };
         std::ptr::eq(self, other)
             || (self.policy.minimum == other.policy.minimum
+                && self.asked() == other.asked()
                 && within(own, others)
                 && within(others, own))
+    }
+}
+
+impl Site {
+    fn asked(&self) -> Option<&[u8; 32]> {
+        self.client_auth.as_deref().map(ClientAuth::fingerprint)
     }
 }
 
@@ -76,7 +87,8 @@ impl Sites {
     }
 
     /// Whether a request for `host` may come over a connection whose client asked for `sni`: both
-    /// have the same floor and certificates, so nobody gets to a strict host through a lax one.
+    /// have the same floor and certificates and ask the same of clients, so nobody gets to a
+    /// strict host through a lax one.
     #[must_use]
     pub fn serve_alike(&self, sni: Option<&Host>, host: &str) -> bool {
         if self.exact.is_empty() && self.wildcard.is_empty() {
@@ -85,10 +97,14 @@ impl Sites {
         Host::parse(host).is_ok_and(|host| self.find(sni).serves_like(self.find(Some(&host))))
     }
 
-    /// Each certificate's name and when it ends, in seconds since 1970.
+    /// The name of each certificate and file of revocation lists, and when it ends, in seconds
+    /// since 1970.
     pub fn expiries(&self) -> impl Iterator<Item = (String, i64)> {
         let sites = self.exact.values().chain(self.wildcard.values()).chain([&self.rest]);
-        sites.flat_map(|site| &site.certificates).map(|one| (one.name.clone(), one.expires))
+        sites.flat_map(|site| {
+            let certificates = site.certificates.iter().map(|one| (one.name.clone(), one.expires));
+            certificates.chain(site.client_auth.as_deref().and_then(ClientAuth::expiry))
+        })
     }
 }
 
@@ -99,8 +115,16 @@ impl Sites {
 pub fn build(tls: &Tls, files: &Files, now: i64) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
     let mut builder = Builder { findings: Findings::new(files, now) };
     let common = builder.certificates(&tls.certificates);
-    let rest = builder.site(tls.minimum, &common);
-    let hosts: Vec<_> = tls.hosts.iter().map(|host| builder.host(host, &common)).collect();
+    let asked = builder.client_auth(tls.client_auth.as_ref());
+    let rest = builder.site(tls.minimum, &common, asked.clone());
+    let hosts = tls.hosts.iter().map(|host| {
+        // Most hosts ask what all do: read once, and said once where it is wrong.
+        let same = host.client_auth == tls.client_auth;
+        let asked =
+            if same { asked.clone() } else { builder.client_auth(host.client_auth.as_ref()) };
+        builder.host(host, &common, asked)
+    });
+    let hosts: Vec<_> = hosts.collect();
     let Findings { problems, warnings, .. } = builder.findings;
     let (Some(rest), true) = (rest, problems.is_empty()) else {
         return Err(problems);
@@ -141,7 +165,16 @@ impl Builder<'_> {
         loaded
     }
 
-    fn host(&mut self, host: &TlsHost, common: &[Arc<Certificate>]) -> Option<Arc<Site>> {
+    fn client_auth(&mut self, config: Option<&config::ClientAuth>) -> Option<Arc<ClientAuth>> {
+        ClientAuth::load(config?, &mut self.findings).map(Arc::new)
+    }
+
+    fn host(
+        &mut self,
+        host: &TlsHost,
+        common: &[Arc<Certificate>],
+        asked: Option<Arc<ClientAuth>>,
+    ) -> Option<Arc<Site>> {
         let own = self.certificates(&host.certificates);
         let certificates = if host.certificates.is_empty() { common } else { &own };
         if !certificates.is_empty() {
@@ -149,7 +182,7 @@ impl Builder<'_> {
                 self.check_name(name, host, certificates);
             }
         }
-        self.site(host.minimum, certificates)
+        self.site(host.minimum, certificates, asked)
     }
 
     fn check_name(
@@ -178,15 +211,14 @@ impl Builder<'_> {
         &mut self,
         minimum: TlsVersion,
         certificates: &[Arc<Certificate>],
+        client_auth: Option<Arc<ClientAuth>>,
     ) -> Option<Arc<Site>> {
         let policy = settings::policy(minimum, certificates);
-        match Settings::new(minimum, certificates) {
-            Ok(settings) => {
-                Some(Arc::new(Site { policy, settings, certificates: certificates.to_vec() }))
-            }
+        let certificates = certificates.to_vec();
+        match Settings::new(minimum, &certificates, client_auth.as_deref()) {
+            Ok(settings) => Some(Arc::new(Site { policy, settings, client_auth, certificates })),
             Err(error) => {
-                let place = Place { file: Arc::default(), line: 1, column: 1, key: "tls".into() };
-                self.findings.problems.push(Problem { place, text: error.to_string() });
+                self.findings.problems.push(Problem::bare("tls", error.to_string()));
                 None
             }
         }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What a response may take of our memory, in bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Buffers {
     pub head: usize,
     pub body: usize,

@@ -6,6 +6,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use tokio::{
+    sync::mpsc::UnboundedReceiver,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -20,26 +21,63 @@ use super::{
 };
 use crate::config::Dns;
 
-/// Looks after `fleets` until `stop`; `first` is dropped once every name has been looked up.
-pub async fn keep(fleets: Vec<Arc<Fleet>>, dns: Dns, first: First, stop: impl Future<Output = ()>) {
-    let mut watches = JoinSet::new();
+/// Which upstreams are looked after.
+#[derive(Debug)]
+pub enum Care {
+    /// These as well, from now on.
+    For {
+        /// Those that are looked after already stay as they are.
+        fleets: Vec<Arc<Fleet>>,
+        /// How the names of the others are looked up.
+        dns: Dns,
+        /// Dropped once each of these names has been looked up.
+        first: First,
+    },
+    /// No others than these any more.
+    Only(Vec<Arc<Fleet>>),
+}
+
+/// Looks after upstreams until `stop`, or until nobody is left to say which.
+pub async fn keep(mut orders: UnboundedReceiver<Care>, stop: impl Future<Output = ()>) {
+    let mut kept: Vec<(Arc<Fleet>, JoinSet<()>)> = Vec::new();
+    let keeping = async {
+        while let Some(order) = orders.recv().await {
+            match order {
+                Care::For { mut fleets, dns, first } => {
+                    fleets.retain(|fleet| !kept.iter().any(|(other, _)| Arc::ptr_eq(other, fleet)));
+                    kept.extend(look_after(fleets, &dns, &first));
+                }
+                Care::Only(fleets) => {
+                    kept.retain(|(fleet, _)| fleets.iter().any(|other| Arc::ptr_eq(other, fleet)));
+                    // One that went may have put its own servers in place of its successor's.
+                    kept.iter().for_each(|(fleet, _)| fleet.show());
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = keeping => {}
+        () = stop => {}
+    }
+}
+
+/// Each upstream with all that is done for it, which ends when that is dropped.
+fn look_after(fleets: Vec<Arc<Fleet>>, dns: &Dns, first: &First) -> Vec<(Arc<Fleet>, JoinSet<()>)> {
     let has_name =
         |fleet: &Arc<Fleet>| fleet.config.servers.iter().any(|one| one.host.ip().is_none());
-    let resolver = fleets.iter().any(has_name).then(|| Resolver::new(&dns)).transpose();
+    let resolver = fleets.iter().any(has_name).then(|| Resolver::new(dns)).transpose();
     let resolver = resolver.map(|resolver| resolver.map(Rc::new)).unwrap_or_else(|error| {
         tracing::error!(%error, "servers with a name are left out");
         None
     });
-    let follow =
-        |fleet| resolver.as_ref().map(|resolver| names::follow(fleet, resolver, &dns, &first));
-    let followed: Vec<_> = fleets.iter().filter_map(follow).collect();
-    drop(first);
-    for fleet in fleets {
+    let one = |fleet: Arc<Fleet>| {
         fleet.show();
-        watches.spawn_local(watch(fleet));
-    }
-    stop.await;
-    drop(followed);
+        let names = resolver.as_ref().map(|resolver| names::follow(&fleet, resolver, dns, first));
+        let mut tasks = names.unwrap_or_default();
+        tasks.spawn_local(watch(Arc::clone(&fleet)));
+        (fleet, tasks)
+    };
+    fleets.into_iter().map(one).collect()
 }
 
 /// Reviews one upstream whenever something happened to it or its time has come.

@@ -112,10 +112,12 @@ impl Endpoint {
         self.failures.fetch_add(1, Ordering::Relaxed).wrapping_add(1) == most
     }
 
-    /// A cell for a worker to say in how many requests it has under way; made once a worker.
+    /// A cell for a worker to say in how many requests it has under way; made once a worker and
+    /// pool, and forgotten with that.
     pub(super) fn cell(&self) -> Arc<AtomicU32> {
         let cell = Arc::default();
         let mut cells = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|cell| Arc::strong_count(cell) > 1);
         cells.push(Arc::clone(&cell));
         cell
     }

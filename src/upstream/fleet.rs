@@ -6,6 +6,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +17,8 @@ use tokio::sync::Notify;
 
 use super::{endpoint::Endpoint, hash::Table};
 use crate::{
-    config::{Balance, Server, Upstream},
+    config::{Balance, CertificateSource, Dns, Server, Upstream},
+    files::Files,
     metrics::UpstreamMetrics,
     tls::ClientTls,
 };
@@ -30,9 +32,38 @@ pub struct Fleet {
     pub tls: Option<ClientTls>,
     /// Its counters.
     pub metrics: Arc<UpstreamMetrics>,
+    /// By which it is known again.
+    pub print: FleetPrint,
     generation: AtomicU64,
     addresses: Mutex<Arc<Addresses>>,
     calls: Notify,
+}
+
+/// All that an upstream is made of: two with the same one are the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FleetPrint {
+    /// As the admin port shows it, which leaves out the lines of the file.
+    config: serde_json::Value,
+    /// How its names are looked up, where it has any.
+    dns: serde_json::Value,
+    /// What was in its authorities, its chain and its key.
+    contents: [Option<[u8; 32]>; 3],
+}
+
+impl FleetPrint {
+    /// Of an upstream whose files have been read.
+    #[must_use]
+    pub fn of(config: &Upstream, dns: &Dns, files: &Files) -> Self {
+        let content = |path: &PathBuf| files.content(path);
+        let (chain, key) = match &config.tls.certificate {
+            Some(CertificateSource::Files { chain, key, .. }) => (content(chain), content(key)),
+            Some(CertificateSource::Memory { .. }) | None => (None, None),
+        };
+        let ca = config.tls.ca.as_ref().and_then(|ca| content(&ca.file));
+        let has_names = config.servers.iter().any(|server| server.host.ip().is_none());
+        let dns = if has_names { serde_json::json!(dns) } else { serde_json::Value::Null };
+        Self { config: serde_json::json!(config), dns, contents: [ca, chain, key] }
+    }
 }
 
 /// The addresses of an upstream at one time.
@@ -57,7 +88,12 @@ impl Addresses {
 impl Fleet {
     /// With the addresses that need no resolving.
     #[must_use]
-    pub fn new(config: Upstream, tls: Option<ClientTls>, metrics: Arc<UpstreamMetrics>) -> Self {
+    pub fn new(
+        config: Upstream,
+        tls: Option<ClientTls>,
+        metrics: Arc<UpstreamMetrics>,
+        print: FleetPrint,
+    ) -> Self {
         let literal = |server: &Server| {
             let address = SocketAddr::new(server.host.ip()?, server.port);
             Some(Arc::new(Endpoint::new(server, address)))
@@ -66,7 +102,7 @@ impl Fleet {
         let addresses = Addresses::new(&config.balance, endpoints);
         let generation = AtomicU64::new(1);
         let addresses = Mutex::new(Arc::new(addresses));
-        Self { config, tls, metrics, generation, addresses, calls: Notify::new() }
+        Self { config, tls, metrics, print, generation, addresses, calls: Notify::new() }
     }
 
     /// Counts up with each [`Self::publish`].

@@ -36,7 +36,7 @@ pub(crate) use body::Body;
 pub(crate) use connect::OnBehalfOf;
 pub use endpoint::Endpoint;
 pub(crate) use error::UpstreamError;
-pub use fleet::{Addresses, Fleet};
+pub use fleet::{Addresses, Fleet, FleetPrint};
 pub(crate) use pool::{Pool, Worker};
 pub use report::Report;
 pub(crate) use request_body::{RequestBody, Terms as BodyTerms, UploadFailure};

@@ -184,7 +184,7 @@ mod tests {
         config::{self, Dns},
         host::Host,
         metrics::Metrics,
-        upstream::{Endpoint, Fleet},
+        upstream::{Endpoint, Fleet, FleetPrint},
     };
 
     /// One answer after the other; the last one for ever.
@@ -212,7 +212,7 @@ mod tests {
              name = \"api\"\nslow_start = \"10s\"\nservers = {servers}\n"
         );
         let upstream = config::parse(&text, Path::new("/x/t.toml")).unwrap().upstreams.remove(0);
-        Arc::new(Fleet::new(upstream, None, Metrics::new(1).upstream("api")))
+        Arc::new(Fleet::new(upstream, None, Metrics::new(1).upstream("api"), FleetPrint::default()))
     }
 
     fn addresses(fleet: &Fleet) -> Vec<String> {

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The waits of an exchange.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Timeouts {
     /// TCP connect and TLS handshake.
     pub connect: Ticks,
@@ -61,6 +61,22 @@ struct Servers {
     addresses: Arc<Addresses>,
 }
 
+/// What of `[limits]` is about upstreams.
+fn bounds(limits: &config::Limits) -> (Timeouts, Limits) {
+    let timeouts = Timeouts {
+        connect: Ticks::from(limits.connect_timeout),
+        response: Ticks::from(limits.response_timeout),
+        response_body: Ticks::from(limits.response_body_timeout),
+    };
+    let buffers = connect::Buffers { head: limits.header_size, body: limits.buffer };
+    let limits = Limits {
+        buffers,
+        idle_most: limits.upstream_idle_connections,
+        idle_longest: Ticks::from(limits.upstream_idle_timeout),
+    };
+    (timeouts, limits)
+}
+
 /// Who serves: worker `index` of `of`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Worker {
@@ -79,17 +95,7 @@ impl Pool {
         timers: Timers,
         worker: Worker,
     ) -> Self {
-        let timeouts = Timeouts {
-            connect: Ticks::from(limits.connect_timeout),
-            response: Ticks::from(limits.response_timeout),
-            response_body: Ticks::from(limits.response_body_timeout),
-        };
-        let buffers = connect::Buffers { head: limits.header_size, body: limits.buffer };
-        let limits = Limits {
-            buffers,
-            idle_most: limits.upstream_idle_connections,
-            idle_longest: Ticks::from(limits.upstream_idle_timeout),
-        };
+        let (timeouts, limits) = bounds(limits);
         Self {
             budget: Budget::new(&fleet.config.retry, worker.of, timers.now()),
             admission: Admission::new(&fleet.config, worker.of),
@@ -105,6 +111,11 @@ impl Pool {
             })),
             chance: Chance::default(),
         }
+    }
+
+    /// Whether this pool would be made again for `fleet` and `limits`.
+    pub(crate) fn fits(&self, fleet: &Arc<Fleet>, limits: &config::Limits) -> bool {
+        Arc::ptr_eq(&self.fleet, fleet) && (self.timeouts, self.limits) == bounds(limits)
     }
 
     /// The servers now; those whose address stayed keep their connections.

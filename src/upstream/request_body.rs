@@ -2,7 +2,8 @@
 //!
 //! Frames pass as they come, one at a time, when the upstream's connection asks. It notes how
 //! much has passed, so that a slow but moving upload is never taken for a hung upstream; a client
-//! that stops, drips or sends too much is ended and counted here. Trailers pass (RFC 9110 6.5).
+//! that stops, drips or sends too much is ended and counted here. Trailers pass (RFC 9110 6.5),
+//! but none under a name by which an upstream trusts us.
 
 use std::{
     cell::Cell,
@@ -15,12 +16,14 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{
-    Request, StatusCode,
+    HeaderMap, Request, StatusCode,
     body::{Body, Frame, Incoming, SizeHint},
+    header::HeaderName,
 };
 
 use super::expect::Gate;
 use crate::{
+    fields::is_ours,
     metrics::{Counters, Limit},
     pace::{Pace, Rate},
     timer::{Ticks, Timer},
@@ -208,6 +211,14 @@ impl Body for RequestBody {
     }
 }
 
+/// An upstream may merge trailers into a request's head.
+fn without_ours(trailers: &mut HeaderMap) {
+    let ours = trailers.keys().filter(|name| is_ours(name.as_str()));
+    for name in ours.cloned().collect::<Vec<HeaderName>>() {
+        trailers.remove(name);
+    }
+}
+
 impl Stream {
     fn poll_frame(
         &mut self,
@@ -242,7 +253,10 @@ impl Stream {
     }
 
     /// Counts a piece; one too many or one too late does not pass.
-    fn pass(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, UploadFailure> {
+    fn pass(&mut self, mut frame: Frame<Bytes>) -> Result<Frame<Bytes>, UploadFailure> {
+        if let Some(trailers) = frame.trailers_mut() {
+            without_ours(trailers);
+        }
         let bytes = frame.data_ref().map_or(0, Bytes::len);
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let passed = self.upload.bytes.get().saturating_add(bytes);

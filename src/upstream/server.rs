@@ -47,7 +47,7 @@ pub(super) struct ServerPool {
 }
 
 /// What the configuration says of connections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     pub buffers: connect::Buffers,
     pub idle_most: usize,

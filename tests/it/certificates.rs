@@ -11,29 +11,29 @@ use tlsfloor::{
 use crate::support::pki::Pki;
 
 /// A folder of PEM files and what is said of a configuration that names `c.pem` and `k.pem`.
-struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    fn new(chain: &str, key: &str) -> Self {
+    pub(crate) fn new(chain: &str, key: &str) -> Self {
         let folder = Self(TempDir::new().unwrap());
         folder.write("c.pem", chain);
         folder.write("k.pem", key);
         folder
     }
 
-    fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         std::fs::write(self.0.path().join(name), content).unwrap();
     }
 
     /// Warnings, or problems, one a line; the folder itself is left out.
-    fn build(&self, more: &str) -> Result<String, String> {
+    pub(crate) fn build(&self, more: &str) -> Result<String, String> {
         let text = format!(
             "[tls]\ncertificates = [{{ chain = \"c.pem\", key = \"k.pem\" }}]\n\
              [[upstreams]]\nname = \"a\"\nservers = [\"http://127.0.0.1:1\"]\n{more}"
         );
         let config = config::parse(&text, &self.0.path().join("t.toml")).unwrap();
         let (metrics, files) = (Metrics::new(1), Files::default());
-        let basis = Basis { generation: 1, metrics: &metrics, files: &files };
+        let basis = Basis { generation: 1, metrics: &metrics, files: &files, before: None };
         let here = format!("{}/", self.0.path().display());
         match Snapshot::build(config, &basis) {
             Ok((_, warnings)) => {
@@ -144,7 +144,7 @@ fn each_form_of_key_is_read() {
         assert_eq!(folder.build(""), Ok(String::new()), "PKCS#8");
         let pkcs8 = pem::parse(issued.key_pem()).unwrap();
         let inner = private_key(pkcs8.contents()).to_vec();
-        folder.write("k.pem", &pem::encode(&pem::Pem::new(older, inner)));
+        folder.write("k.pem", pem::encode(&pem::Pem::new(older, inner)));
         assert_eq!(folder.build(""), Ok(String::new()), "{older}");
     }
 }

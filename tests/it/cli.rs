@@ -60,12 +60,20 @@ pub(crate) struct Running {
     pub(crate) lines: BufReader<ChildStdout>,
     pub(crate) https: SocketAddr,
     pub(crate) http: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Running {
     pub(crate) fn start(folder: &Folder) -> Self {
         Self::spawn(tlsfloor(&["run", "-c", text(&folder.config())]))
+    }
+
+    /// In an environment with one variable more.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn start_with(folder: &Folder, variable: &str, value: &Path) -> Self {
+        let mut command = tlsfloor(&["run", "-c", text(&folder.config())]);
+        command.env(variable, value);
+        Self::spawn(command)
     }
 
     fn spawn(mut command: Command) -> Self {

@@ -55,7 +55,7 @@ fn each_problem_in_its_words() {
         ),
         (
             "[zebra]\n",
-            "t.toml:1:2 zebra: found an unknown key, expected one of compression, dns, drain, errors, forwarding, hsts, limits, listen, log, plain_http, routes, tls, upstreams",
+            "t.toml:1:2 zebra: found an unknown key, expected one of compression, dns, drain, errors, forwarding, hsts, limits, listen, log, plain_http, reload, routes, tls, traces, upstreams",
         ),
         (
             "[listen]\nworkers = \"four\"\n",

@@ -33,7 +33,7 @@ fn each_problem_of_header_rules() {
         ),
         (
             "request_headers.set.X-A = \"{what}\"",
-            "9:27 routes[0].request_headers.set.X-A: found \"{what}\", expected a variable of {client_address}, {client_port}, {tls_version}, {tls_cipher}, {sni}, {ja4}, {request_id}, {host}, {path}",
+            "9:27 routes[0].request_headers.set.X-A: found \"{what}\", expected a variable of {client_address}, {client_port}, {tls_version}, {tls_cipher}, {sni}, {ja4}, {client_cert_subject}, {client_cert_san}, {client_cert_fingerprint}, {request_id}, {host}, {path}",
         ),
         (
             "request_headers.append.X-A = \"{sni\"",

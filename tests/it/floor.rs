@@ -188,6 +188,7 @@ async fn a_session_is_resumed_where_it_was_made_and_nowhere_else() {
             names: vec![tlsfloor::host::HostPattern::parse("other.example").unwrap()],
             minimum: config.tls.minimum,
             certificates: vec![other],
+            client_auth: None,
             place,
         });
     });
@@ -206,12 +207,15 @@ async fn a_session_is_resumed_where_it_was_made_and_nowhere_else() {
     assert!(!connect("localhost").await);
     assert!(connect("localhost").await);
     assert!(!connect("other.example").await);
-    let resumed: f64 = {
-        let text = proxy.metrics().await;
-        let lines = text.lines().filter(|line| line.contains("resumed=\"true\""));
-        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    let text = proxy.metrics().await;
+    let sum = |series: &str| {
+        let of = |line: &&str| line.starts_with(series) && line.contains("resumed=\"true\"");
+        let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
+        text.lines().filter(of).map(value).sum::<f64>()
     };
-    assert_eq!(resumed, 1.0);
+    assert_eq!(sum("tlsfloor_handshakes_total"), 1.0);
+    assert_eq!(sum("tlsfloor_handshake_duration_seconds_count"), 1.0);
+    assert!(sum("tlsfloor_handshake_duration_seconds_sum") > 0.0);
 }
 
 impl hellos::Family {

@@ -62,18 +62,21 @@ async fn trailers_pass_both_ways() {
     let proxy = Proxy::start(upstream.address);
     let mut trailers = HeaderMap::new();
     trailers.insert("checksum", "7".parse().unwrap());
+    trailers.insert("client-cert", ":AA==:".parse().unwrap());
     let frames = [Ok(Frame::data(Bytes::from("y"))), Ok(Frame::trailers(trailers))];
     let body = BodyExt::boxed(StreamBody::new(futures(frames)));
     let request = Request::post("/")
         .header("te", "trailers")
-        .header("trailer", "checksum")
+        .header("trailer", "checksum, client-cert")
         .body(body)
         .unwrap();
     let answer = TlsClient::http2().send(proxy.https, request).await;
     assert_eq!(answer.trailers.expect("no trailers")["grpc-status"], "0");
     let seen = upstream.last();
     assert_eq!(seen.all("te"), ["trailers"]);
-    assert_eq!(seen.trailers.expect("no trailers")["checksum"], "7");
+    let trailers = seen.trailers.expect("no trailers");
+    assert_eq!(trailers["checksum"], "7");
+    assert!(!trailers.contains_key("client-cert"), "{trailers:?}");
 }
 
 /// A stream of what is there already.

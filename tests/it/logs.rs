@@ -2,14 +2,14 @@
 
 use std::io::Read;
 
-use hyper::Request;
+use hyper::{Request, Response};
 
 use crate::{
     cli::{Folder, Running},
     support::{
-        client::{TlsClient, empty, raw},
+        client::{TlsClient, empty, plain_get, raw, raw_tls},
         proxy,
-        upstream::Upstream,
+        upstream::{Upstream, answers_bytes, full},
     },
 };
 
@@ -73,6 +73,71 @@ async fn a_load_balancer_that_sends_no_proxy_header_is_named() {
     let mut rest = String::new();
     running.lines.read_to_string(&mut rest).unwrap();
     assert_eq!(rest.matches("proxy_header").count(), 0, "one client fills no log: {rest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_no_percent_of_the_good_requests_the_bad_ones_are_logged_still() {
+    let upstream = Upstream::answer(|seen| {
+        let status = if seen.target == "/bad" { 503 } else { 404 };
+        Response::builder().status(status).body(full("so")).unwrap()
+    });
+    let log = "[log]\naccess = true\naccess_percent = 0\n";
+    let folder = Folder::new(&(proxy::base(upstream.await.address) + log));
+    let mut running = Running::start(&folder);
+    for path in ["/", "/missing", "/bad"] {
+        TlsClient::http1().get(running.https, path).await;
+    }
+    let line = running.event("access");
+    assert_eq!((&line["path"], &line["status"]), (&"/bad".into(), &503.into()), "{line}");
+    assert!(line["sampled"].is_null(), "it speaks for itself alone: {line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_broke_off_is_logged_always() {
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
+    let log = "[log]\naccess = true\naccess_percent = 0\n";
+    let folder = Folder::new(&(proxy::base(answers_bytes(answer).await) + log));
+    let mut running = Running::start(&folder);
+    // How much of it the client gets is up to the network.
+    drop(raw_tls(running.https, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await);
+    let line = running.event("access");
+    assert_eq!(line["status"], 200);
+    assert!(line["broke_off"].is_string(), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_speaks_for_others_says_for_how_many() {
+    let upstream = Upstream::text("hello").await;
+    let log = "[log]\naccess = true\naccess_percent = 99\n";
+    let folder = Folder::new(&(proxy::base(upstream.address) + log));
+    let mut running = Running::start(&folder);
+    let mut client = TlsClient::http1().open(running.https).await;
+    // That none of them is chosen has a chance of 1 in 10^40.
+    for _ in 0..20 {
+        client.get("/").await;
+    }
+    assert_eq!(running.event("access")["sampled"], 99);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_nobody_reads_are_lost_and_counted_and_hold_nobody_up() {
+    let upstream = Upstream::text("hello").await;
+    let folder = Folder::new(&(proxy::base(upstream.address) + "[log]\nlevel = \"trace\"\n"));
+    // From here on standard output is not read: a pipe takes 64 KiB, the queue 16 Ki lines.
+    let running = Running::start(&folder);
+    let lost = async || {
+        let text = plain_get(running.admin, "/metrics").await.text();
+        let line = text.lines().find(|line| line.starts_with("tlsfloor_log_lines_dropped_total "));
+        line.unwrap().rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(lost().await, 0);
+    let mut client = TlsClient::http2().open(running.https).await;
+    while lost().await == 0 {
+        for _ in 0..50 {
+            assert_eq!(client.get("/").await.status, 200);
+        }
+    }
+    assert_eq!(client.get("/").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

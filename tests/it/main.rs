@@ -16,6 +16,8 @@
 
 /// Floods over HTTP/2.
 mod abuse;
+/// The admin port.
+mod admin;
 /// The layers of `src` and the fences around vendors.
 mod architecture;
 /// Which server of an upstream gets a request.
@@ -28,6 +30,8 @@ mod bounds;
 mod certificates;
 /// The real binary: exit codes, output, signals.
 mod cli;
+/// Client certificates.
+mod client_auth;
 /// Compression of responses.
 mod compression;
 /// Configurations, and what is wrong with them.
@@ -58,6 +62,8 @@ mod health;
 mod limits;
 /// Lines about requests and load balancers.
 mod logs;
+/// Every metric by name, kind and labels.
+mod metrics;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.
 mod plain_http;
 /// What API servers may speak.
@@ -66,6 +72,10 @@ mod protocols;
 mod proxy_protocol;
 /// The plain port.
 mod redirect;
+/// From one configuration to the next.
+mod reload;
+/// What may be in the files, and how they change.
+mod reload_files;
 /// Event logs of a fleet, and what they say.
 mod report;
 /// Names of servers, and what they stand for.
@@ -77,5 +87,7 @@ mod routing;
 /// Requests that could be read two ways.
 mod smuggling;
 mod support;
+/// Spans of requests.
+mod traces;
 /// Other protocols behind an upgrade.
 mod upgrade;

@@ -1,13 +1,22 @@
-//! `[log]`, `[drain]` and `[limits]`
+//! `[reload]`, `[log]`, `[drain]` and `[limits]`
 
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::{bounds, value};
-use crate::config::{Drain, Limits, Log, LogFormat, document::Document, raw, raw::Text};
+use crate::config::{
+    Drain, Limits, Log, LogFormat, Place, Reload, document::Document, raw, raw::Text,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+pub(super) fn reload(raw: Option<Spanned<raw::Reload>>, document: &mut Document<'_>) -> Reload {
+    let (raw, _) = value::section(raw);
+    let (default, key) = (Duration::from_secs(10), "reload.poll");
+    let poll = value::duration(document, raw.poll.as_ref(), key, default, Duration::ZERO..=HOUR);
+    Reload { poll }
+}
 
 pub(super) fn log(raw: Option<Spanned<raw::Log>>, document: &mut Document<'_>) -> Log {
     let (raw, _) = value::section(raw);
@@ -17,18 +26,14 @@ pub(super) fn log(raw: Option<Spanned<raw::Log>>, document: &mut Document<'_>) -
     let lines = raw.refused_per_minute.as_ref();
     let key = "log.refused_per_minute";
     let refused_per_minute = value::number(document, lines, key, 30, 0..=1_000_000);
-    let level = raw.level.map_or_else(
-        || "info".to_owned(),
-        |level| {
-            if level.get_ref().trim().is_empty() {
-                let expected = "\"error\", \"warn\", \"info\", \"debug\" or a filter";
-                value::wrong(document, &level, "log.level", expected);
-            }
-            level.into_inner()
-        },
-    );
+    let key = "log.level";
+    let level_place = raw.level.as_ref().map(|level| document.place(level.span(), key));
+    let level_place = level_place.unwrap_or_else(|| Place::bare(key));
+    let level = raw.level.map_or_else(|| "info".to_owned(), Spanned::into_inner);
     let access = value::switch(raw.access.as_ref(), false);
-    Log { format, level, access, refused_per_minute }
+    let (share, key) = (raw.access_percent.as_ref(), "log.access_percent");
+    let access_percent = value::number(document, share, key, 100, 0..=100);
+    Log { format, level, level_place, access, access_percent, refused_per_minute }
 }
 
 pub(super) fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_>) -> Drain {

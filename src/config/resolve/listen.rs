@@ -19,7 +19,16 @@ pub(super) fn listen(raw: Option<Spanned<raw::Listen>>, document: &mut Document<
     let mut taken = Vec::new();
     let https = addresses(raw.https, "listen.https", any(8443), &mut taken, document);
     let http = addresses(raw.http, "listen.http", any(8080), &mut taken, document);
-    let admin = raw.admin.and_then(|text| address(&text, "listen.admin", &mut taken, document));
+    let token = value::file(document, raw.admin_token.as_ref(), "listen.admin_token");
+    let admin = raw.admin.and_then(|text| {
+        let address = address(&text, "listen.admin", &mut taken, document)?;
+        if !address.ip().is_loopback() && raw.admin_token.is_none() {
+            let expected = "a loopback address, or listen.admin_token beside it: whoever reaches \
+                            this port could change what is served";
+            wrong(document, &text, "listen.admin", expected);
+        }
+        Some(address)
+    });
     let proxy_protocol_from =
         networks(raw.proxy_protocol_from, "listen.proxy_protocol_from", document);
     let trusted_proxies = networks(raw.trusted_proxies, "listen.trusted_proxies", document);
@@ -31,6 +40,7 @@ pub(super) fn listen(raw: Option<Spanned<raw::Listen>>, document: &mut Document<
         https,
         http,
         admin: admin.unwrap_or(local),
+        admin_token: token,
         proxy_protocol_from,
         trusted_proxies,
         half_close: value::switch(raw.half_close.as_ref(), false),

@@ -4,6 +4,7 @@
 //! document, and a default stands in for the value until all are known.
 
 mod bounds;
+mod client_auth;
 mod compression;
 mod errors;
 mod forwarding;
@@ -17,7 +18,7 @@ mod routes;
 pub(super) mod tls;
 pub(super) mod value;
 
-use super::{Config, dns, document::Document, raw, upstream};
+use super::{Config, dns, document::Document, raw, traces, upstream};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
@@ -30,7 +31,9 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let dns = dns::dns(raw.dns, document);
     let routes = routes::routes(raw.routes, &upstreams, document);
     let errors = errors::errors(raw.errors, document);
+    let reload = limits::reload(raw.reload, document);
     let log = limits::log(raw.log, document);
+    let traces = traces::traces(raw.traces, document);
     let drain = limits::drain(raw.drain, document);
     let compression = compression::compression(raw.compression, document);
     let limits = limits::limits(raw.limits, document);
@@ -44,7 +47,9 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         dns,
         routes,
         errors,
+        reload,
         log,
+        traces,
         drain,
         compression,
         limits,

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
-use super::value::{self, wrong};
+use super::{
+    client_auth::client_auth,
+    value::{self, wrong},
+};
 use crate::{
-    config::{CertificateSource, Tls, TlsHost, document::Document, raw, raw::Text},
+    config::{CertificateSource, ClientAuth, Tls, TlsHost, document::Document, raw, raw::Text},
     host::HostPattern,
     version::TlsVersion,
 };
@@ -24,12 +27,14 @@ pub(super) fn tls(raw: Option<Spanned<raw::Tls>>, document: &mut Document<'_>) -
         value::missing(document, span, "tls.certificates", what);
     }
     let certificates = certificates(raw.certificates, "tls", document);
+    let auth = client_auth(raw.client_auth, None, "tls.client_auth", document);
     let mut names = Vec::new();
     let mut hosts = Vec::new();
     for (index, raw) in raw.hosts.into_iter().enumerate() {
-        hosts.push(host(raw, &format!("tls.hosts[{index}]"), minimum, &mut names, document));
+        let above = Above { minimum, client_auth: auth.as_ref() };
+        hosts.push(host(raw, &format!("tls.hosts[{index}]"), &above, &mut names, document));
     }
-    Tls { minimum, certificates, hosts }
+    Tls { minimum, certificates, client_auth: auth, hosts }
 }
 
 fn minimum(
@@ -102,10 +107,16 @@ pub(in crate::config) fn file(
     Some((text.span(), document.folder().join(text.get_ref())))
 }
 
+/// What `[tls]` says for hosts that say nothing else.
+struct Above<'a> {
+    minimum: TlsVersion,
+    client_auth: Option<&'a ClientAuth>,
+}
+
 fn host(
     raw: Spanned<raw::TlsHost>,
     key: &str,
-    floor: TlsVersion,
+    above: &Above<'_>,
     taken: &mut Vec<HostPattern>,
     document: &mut Document<'_>,
 ) -> TlsHost {
@@ -119,6 +130,7 @@ fn host(
     for (index, text) in raw.names.unwrap_or_default().iter().enumerate() {
         names.extend(name(text, &format!("{names_key}[{index}]"), taken, document));
     }
+    let floor = above.minimum;
     let minimum_key = format!("{key}.minimum");
     let minimum = minimum(raw.minimum.as_ref(), &minimum_key, floor, document);
     if let Some(text) = raw.minimum.as_ref().filter(|_| minimum < floor) {
@@ -126,7 +138,9 @@ fn host(
         wrong(document, text, &minimum_key, &expected);
     }
     let certificates = certificates(raw.certificates, key, document);
-    TlsHost { names, minimum, certificates, place: document.place(span, &names_key) }
+    let auth_key = format!("{key}.client_auth");
+    let client_auth = client_auth(raw.client_auth, above.client_auth, &auth_key, document);
+    TlsHost { names, minimum, certificates, client_auth, place: document.place(span, &names_key) }
 }
 
 fn name(

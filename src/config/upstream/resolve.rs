@@ -129,7 +129,8 @@ fn servers(
 const SERVER: &str = "a URL such as \"http://10.0.0.11:8080\", \"https://orders:8443\" or \
     \"h2c://orders:8080\"";
 
-fn server(url: &str, weight: u32) -> Option<Server> {
+/// A server by its URL.
+pub(in crate::config) fn server(url: &str, weight: u32) -> Option<Server> {
     let (scheme, rest) = url.split_once("://")?;
     let (scheme, port) = match scheme {
         "http" => (Scheme::Http, "80"),

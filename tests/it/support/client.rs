@@ -6,14 +6,19 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{HeaderMap, Request, Response, Version, body::Incoming, client::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::{ClientConfig, SupportedProtocolVersion, pki_types::ServerName};
+use rustls::{
+    ClientConfig, SupportedProtocolVersion, client::ResolvesClientCert, pki_types::ServerName,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{pki::Pki, soon};
+use super::{
+    pki::{Issued, Pki},
+    soon,
+};
 
 pub(crate) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -48,12 +53,14 @@ pub(crate) struct TlsClient {
     pub versions: Vec<&'static SupportedProtocolVersion>,
     pub alpn: Vec<Vec<u8>>,
     pub name: &'static str,
+    /// Its certificate, whatever the server asks for.
+    pub shows: Option<Arc<dyn ResolvesClientCert>>,
 }
 
 impl TlsClient {
     pub(crate) fn http1() -> Self {
         let alpn = vec![b"http/1.1".to_vec()];
-        Self { versions: rustls::ALL_VERSIONS.to_vec(), alpn, name: "localhost" }
+        Self { versions: rustls::ALL_VERSIONS.to_vec(), alpn, name: "localhost", shows: None }
     }
 
     pub(crate) fn http2() -> Self {
@@ -65,9 +72,17 @@ impl TlsClient {
         self
     }
 
+    pub(crate) fn showing(mut self, issued: &Issued) -> Self {
+        self.shows = Some(issued.shown());
+        self
+    }
+
     pub(crate) fn config(&self) -> ClientConfig {
         let mut config = Pki::shared().client_config(&self.versions);
         config.alpn_protocols.clone_from(&self.alpn);
+        if let Some(shown) = &self.shows {
+            config.client_auth_cert_resolver = Arc::clone(shown);
+        }
         config
     }
 

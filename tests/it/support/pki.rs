@@ -3,14 +3,17 @@
 use std::sync::{Arc, OnceLock};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
-    PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256,
+    RevokedCertParams, SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    client::ResolvesClientCert,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 
 /// A certificate authority that test clients trust.
@@ -32,6 +35,24 @@ impl Issued {
     pub(crate) fn key_pem(&self) -> &str {
         &self.key
     }
+
+    /// Its chain in DER, the leaf first.
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        CertificateDer::pem_slice_iter(self.chain.as_bytes()).map(Result::unwrap).collect()
+    }
+
+    /// The same with its issuer's certificate behind it.
+    pub(crate) fn behind(mut self, issuer: &Pki) -> Self {
+        self.chain.push_str(&issuer.authority_pem());
+        self
+    }
+
+    /// For a client that shows it to whoever asks.
+    pub(crate) fn shown(&self) -> Arc<dyn ResolvesClientCert> {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        Arc::new(SingleCertAndKey::from(CertifiedKey::new(self.chain(), key)))
+    }
 }
 
 impl Pki {
@@ -44,6 +65,46 @@ impl Pki {
             let key = KeyPair::generate().unwrap();
             Self { issuer: CertifiedIssuer::self_signed(params, key).unwrap() }
         })
+    }
+
+    /// Another one, with a name of its own.
+    pub(crate) fn called(name: &str) -> Self {
+        let (params, key) = authority(name);
+        Self { issuer: CertifiedIssuer::self_signed(params, key).unwrap() }
+    }
+
+    /// One below this.
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
+        let (params, key) = authority(name);
+        Self { issuer: CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap() }
+    }
+
+    /// For a client.
+    pub(crate) fn client(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Issued {
+        self.sign(&[], &PKCS_ECDSA_P256_SHA256, |params| {
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            change(params);
+        })
+    }
+
+    /// Its list of what it has revoked, good until a year begins; in DER.
+    pub(crate) fn revokes(&self, serials: &[u64], until: i32) -> Vec<u8> {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().der().to_vec()
     }
 
     /// For these names, with a key on P-256.
@@ -124,4 +185,11 @@ impl Pki {
             .with_root_certificates(roots)
             .with_no_client_auth()
     }
+}
+
+fn authority(name: &str) -> (CertificateParams, KeyPair) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (params, KeyPair::generate().unwrap())
 }

@@ -4,8 +4,10 @@ use std::{net::SocketAddr, path::Path};
 
 use tempfile::TempDir;
 use tlsfloor::{
-    app::{App, Drained},
+    app::{App, Drained, Surroundings},
     config::{self, Config},
+    files::Files,
+    reload::{Outcome, Trigger},
 };
 
 use super::{client, pki::Pki};
@@ -16,7 +18,7 @@ pub(crate) struct Proxy {
     pub https: SocketAddr,
     pub http: SocketAddr,
     pub admin: SocketAddr,
-    _files: TempDir,
+    folder: TempDir,
 }
 
 impl Proxy {
@@ -54,17 +56,44 @@ impl Proxy {
         std::fs::write(files.path().join("key.pem"), issued.key_pem()).unwrap();
         std::fs::write(files.path().join("ca.pem"), Pki::shared().authority_pem()).unwrap();
         let file = files.path().join("tlsfloor.toml");
-        let mut config = parse(text, &file);
+        std::fs::write(&file, text).unwrap();
+        let read = Files::default();
+        let mut config = config::load(&file, &read).unwrap_or_else(|error| panic!("{error}"));
         change(&mut config);
-        let app = App::start(config).unwrap_or_else(|error| panic!("{error}"));
+        let surroundings = Surroundings { file: Some(file), files: read, log: None };
+        let app = App::start(config, surroundings).unwrap_or_else(|error| panic!("{error}"));
         let addresses = app.addresses().clone();
         Self {
             app: Some(app),
             https: addresses.https[0],
             http: addresses.http[0],
             admin: addresses.admin,
-            _files: files,
+            folder: files,
         }
+    }
+
+    /// Where its files are; its configuration is `tlsfloor.toml`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Replaces one of its files in one step, as a careful program does.
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        let (new, file) = (self.folder().join("new"), self.folder().join(name));
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(new, file).unwrap();
+    }
+
+    /// Has it read its files again, and waits for what comes of it.
+    pub(crate) async fn reload(&self) -> Outcome {
+        let reloads = self.app.as_ref().unwrap().reloads();
+        super::soon(reloads.now(Trigger::Admin)).await
+    }
+
+    /// By another whole configuration from now on.
+    pub(crate) async fn reload_as(&self, text: &str) -> Outcome {
+        self.write("tlsfloor.toml", text);
+        self.reload().await
     }
 
     /// In front of several servers by URL, on one worker, with more keys of their upstream.
@@ -109,10 +138,6 @@ impl Proxy {
     pub(crate) async fn drain(mut self) -> Drained {
         self.app.take().unwrap().drain(std::future::pending()).await
     }
-}
-
-fn parse(text: &str, file: &Path) -> Config {
-    config::parse(text, file).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// Everything on loopback, port 0, two workers.

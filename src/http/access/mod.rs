@@ -1,7 +1,9 @@
-//! One request from its head to the last byte of its answer, as counters and the log see it.
+//! One request from its head to the last byte of its answer, as counters, log and traces see it.
 //!
 //! Begun by `service`, carried by the response body, closed when that is dropped. What only the
-//! access log needs is collected only if it is on.
+//! access log and a span need is collected only if one of them is on, and once for both.
+
+mod span;
 
 use std::{rc::Rc, sync::Arc};
 
@@ -14,6 +16,7 @@ use crate::{
     metrics::{Limit, Protocol, ServedVersion},
     shard::View,
     snapshot::Snapshot,
+    traces::Begun,
 };
 
 /// nginx's code for a client that went away before there was an answer.
@@ -30,12 +33,13 @@ pub(super) struct Exchange {
     started: Instant,
     code: u16,
     bytes: u64,
-    log: Option<Box<Entry>>,
+    entry: Option<Box<Entry>>,
 }
 
-/// What the access log says beyond the counters.
+/// What the access log and a span say beyond the counters.
 #[derive(Debug)]
 struct Entry {
+    span: Option<Begun>,
     address: ClientAddr,
     method: Method,
     host: String,
@@ -57,26 +61,28 @@ impl Exchange {
             started: Instant::now(),
             code: CLIENT_CLOSED,
             bytes: 0,
-            log: None,
+            entry: None,
         }
     }
 
-    /// Notes for the access log whom the request is for; its query may hold secrets and is left
-    /// out.
+    /// Notes for the access log and a span whom the request is for; its query may hold secrets and
+    /// is left out.
     pub(super) fn note<B>(
         &mut self,
         request: &Request<B>,
         authority: Option<&Authority>,
         asker: &Asker,
     ) {
-        if self.snapshot.config.log.access {
-            self.log = Some(Box::new(Entry {
+        let span = self.begin_span(request.headers());
+        if self.snapshot.config.log.access || span.is_some() {
+            self.entry = Some(Box::new(Entry {
+                span,
                 address: asker.address,
                 method: request.method().clone(),
                 host: authority.map_or_else(String::new, |authority| authority.host().to_owned()),
                 path: request.uri().path().to_owned(),
                 id: asker.id.clone(),
-                trace: None,
+                trace: span.map(|span| format!("{:032x}", span.trace)),
                 broke_off: None,
             }));
         }
@@ -84,7 +90,7 @@ impl Exchange {
 
     /// Notes for the access log which trace the request belongs to, as its upstream is told.
     pub(super) fn traced(&mut self, headers: &HeaderMap) {
-        if let Some(entry) = &mut self.log {
+        if let Some(entry) = &mut self.entry {
             entry.trace = trace::id(headers).map(str::to_owned);
         }
     }
@@ -122,7 +128,7 @@ impl Exchange {
         if matches!(error, BodyError::Overdue) {
             self.client.shard.counters.limit(Limit::RequestTimeout);
         }
-        if let Some(entry) = &mut self.log {
+        if let Some(entry) = &mut self.entry {
             entry.broke_off = Some(error.to_string());
         }
         tracing::debug!(client = %self.client.address.ip, %error, "response broke off");
@@ -142,12 +148,29 @@ impl Exchange {
         }
     }
 
+    fn route_label(&self) -> Option<&str> {
+        let route = self.snapshot.routes.get(self.route?)?;
+        Some(route.label.as_str())
+    }
+
+    fn upstream_name(&self) -> Option<&str> {
+        Some(&*self.snapshot.config.upstreams.get(self.upstream?)?.name)
+    }
+
+    /// The share of requests that this one's line speaks for, in percent; none: it has no line.
+    /// What an operator has to see always has one.
+    fn share(&self, entry: &Entry) -> Option<u8> {
+        if self.code >= 500 || entry.broke_off.is_some() {
+            return Some(100);
+        }
+        let percent = self.snapshot.config.log.access_percent;
+        self.client.shard.chance.percent(percent).then_some(percent)
+    }
+
     fn write_log(&self, entry: &Entry) {
-        let snapshot = &self.snapshot;
-        let route = self.route.and_then(|route| snapshot.routes.get(route));
-        let upstreams = &snapshot.config.upstreams;
-        let upstream = self.upstream.and_then(|upstream| upstreams.get(upstream));
+        let Some(share) = self.share(entry) else { return };
         let tls = self.client.tls.as_ref();
+        let identity = tls.and_then(|tls| tls.identity.as_deref());
         tracing::info!(
             event = "access",
             client = %entry.address.ip,
@@ -165,9 +188,13 @@ impl Exchange {
             cipher = tls.map(|tls| tls.session.cipher.as_str()),
             sni = tls.and_then(|tls| tls.sni.as_ref()).map(|sni| sni.as_str()),
             ja4 = tls.map(|tls| tls.ja4.as_str()),
-            route = route.map(|route| route.label.as_str()),
-            upstream = upstream.map(|upstream| &*upstream.name),
+            client_cert_subject = identity.and_then(|one| one.subject.as_deref()),
+            client_cert_san = identity.and_then(|one| one.san.as_deref()),
+            client_cert_fingerprint = identity.map(|one| &*one.fingerprint),
+            route = self.route_label(),
+            upstream = self.upstream_name(),
             broke_off = entry.broke_off,
+            sampled = (share < 100).then_some(share),
         );
     }
 }
@@ -176,8 +203,11 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.client.activity.request_ends(self.client.rest);
         self.count();
-        if let Some(entry) = &self.log {
-            self.write_log(entry);
+        if let Some(entry) = self.entry.take() {
+            if self.snapshot.config.log.access {
+                self.write_log(&entry);
+            }
+            self.end_span(*entry);
         }
     }
 }

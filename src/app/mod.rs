@@ -3,46 +3,47 @@
 //! Called by `cli` and by tests, which get the real addresses from it. It is the only place that
 //! knows all parts; no part knows it.
 
+mod inside;
+
 use std::{
-    convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener},
+    path::PathBuf,
     pin::Pin,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::{Arc, mpsc::RecvTimeoutError},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use tokio::{
     runtime::{Builder, LocalOptions},
-    sync::watch,
+    sync::mpsc,
     time::{Instant, sleep},
 };
 
 use crate::{
     admin,
     clients::Clients,
-    config::{Config, Problem, Problems},
+    config::{Config, HAS_TRACES, Problem, Problems},
     drain::{Phase, Progress, Readiness},
     files::Files,
     listener::Peers,
-    metrics::{ListenerKind, Metrics},
+    listening::Listening,
+    metrics::Metrics,
+    published::Published,
     refusals::RefusalLog,
+    reload::{FIRST_NAMES, Reload, Reloads},
     shard::Loads,
     snapshot::{Basis, Snapshot},
-    sockets,
-    upstream::control,
-    worker::{self, Setup},
+    telemetry::Telemetry,
+    traces::{self, Tracer},
+    upstream::control::{self, Care},
+    worker::{self, Setup, Socket},
 };
+
+pub use crate::listening::{Addresses, BindError};
 
 /// How often a drain looks whether the last connection has ended.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// How long the first look at names of servers may keep the process from being ready.
-const FIRST_NAMES: Duration = Duration::from_secs(5);
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -51,40 +52,22 @@ pub enum StartError {
     #[error("{0}")]
     Problems(Problems),
     /// An address could not be listened on.
-    #[error("cannot listen on {address} ({key}): {source}{}", mend(.source))]
-    Bind {
-        /// Which.
-        address: SocketAddr,
-        /// The key that names it.
-        key: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// No thread or no runtime.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
 
-fn mend(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "; stop what listens there or choose another port",
-        io::ErrorKind::PermissionDenied => {
-            "; choose a port from 1024 up or grant CAP_NET_BIND_SERVICE"
-        }
-        io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
-        _ => "",
-    }
-}
-
-/// Where it listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addresses {
-    /// As in `listen.https`, with real ports.
-    pub https: Vec<SocketAddr>,
-    /// As in `listen.http`.
-    pub http: Vec<SocketAddr>,
-    /// As in `listen.admin`.
-    pub admin: SocketAddr,
+/// What a process has beside its configuration.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// The file that the configuration was read from; without one there is nothing to reload.
+    pub file: Option<PathBuf>,
+    /// By which it was read.
+    pub files: Files,
+    /// The log, where it is this process's.
+    pub log: Option<Arc<Telemetry>>,
 }
 
 /// A running proxy.
@@ -92,7 +75,8 @@ pub struct Addresses {
 pub struct App {
     addresses: Addresses,
     warnings: Vec<Problem>,
-    snapshot: Arc<Snapshot>,
+    published: Arc<Published>,
+    reloads: Reloads,
     progress: Arc<Progress>,
     loads: Loads,
     threads: Vec<JoinHandle<()>>,
@@ -112,44 +96,47 @@ pub struct Drained {
 /// Ends when the process does.
 type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Sockets by port kind, one set a worker.
-type Bound = Vec<Vec<(ListenerKind, TcpListener)>>;
-
 impl App {
     /// Builds, binds and starts; it serves once this has returned.
     ///
     /// # Errors
     /// Nothing is left running then.
-    pub fn start(config: Config) -> Result<Self, StartError> {
+    pub fn start(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
+        let Surroundings { file, files, log } = surroundings;
         let workers = workers(&config);
         let metrics = Metrics::new(workers);
-        let files = Files::default();
-        let (snapshot, warnings) =
-            Snapshot::build(config, &Basis { generation: 1, metrics: &metrics, files: &files })
-                .map_err(StartError::Problems)?;
-        let snapshot = Arc::new(snapshot);
-        metrics.in_force(snapshot.generation);
-        let (bound, admin, addresses) = listen(&snapshot.config, workers)?;
+        let basis = Basis { generation: 1, metrics: &metrics, files: &files, before: None };
+        let (snapshot, warnings) = Snapshot::build(config, &basis).map_err(StartError::Problems)?;
+        metrics.in_force(snapshot.generation, snapshot.sites.expiries());
+        let (doors, sockets): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
+        let (admin_door, admin_sockets) = mpsc::unbounded_channel();
+        let mut listening = Listening::new(doors, admin_door);
+        let ports = listening.prepare(&snapshot.config.listen)?;
+        let published = Arc::new(Published::new(snapshot));
+        let (reloads, asked) = Reloads::new();
         let mut app = Self {
-            addresses,
+            addresses: ports.addresses(),
             warnings,
-            snapshot,
+            published: Arc::clone(&published),
+            reloads,
             progress: Arc::default(),
             loads: Loads::new(workers),
             threads: Vec::new(),
         };
-        let resolved = app.start_control()?;
-        app.start_workers(bound, &metrics)?;
-        app.start_admin(admin, metrics)?;
-        // Until then /readyz says that it starts; a name without an address does not keep it.
-        if resolved.recv_timeout(FIRST_NAMES) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("not every name of a server has been looked up yet");
-        }
+        let quotas = app.quotas();
+        let control = app.start_control()?;
+        let tracer = app.start_traces(&metrics)?;
+        app.start_workers(sockets, &quotas, &metrics, tracer)?;
+        app.start_admin(admin_sockets, &metrics, log.clone())?;
+        listening.enter(ports);
+        let reload = Reload { file, files, published, metrics, listening, control, quotas, log };
+        app.start_thread("reload", |stop| reload.run(asked, stop))?;
         app.progress.say(Readiness::Ready);
         Ok(app)
     }
 
-    /// Where it listens.
+    /// Where it listened when it started.
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
@@ -161,21 +148,37 @@ impl App {
         &self.warnings
     }
 
-    fn start_workers(&mut self, bound: Bound, metrics: &Arc<Metrics>) -> Result<(), StartError> {
-        let config = &self.snapshot.config;
-        let log = || Arc::new(RefusalLog::new(config.log.refused_per_minute));
-        let (refusals, leaks) = (log(), log());
+    /// The way to ask for a reload.
+    #[must_use]
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.clone()
+    }
+
+    /// What bounds lines about refused hellos, and about leaked credentials.
+    fn quotas(&self) -> [Arc<RefusalLog>; 2] {
+        let lines = self.published.snapshot().config.log.refused_per_minute;
+        [Arc::new(RefusalLog::new(lines)), Arc::new(RefusalLog::new(lines))]
+    }
+
+    fn start_workers(
+        &mut self,
+        sockets: Vec<mpsc::UnboundedReceiver<Socket>>,
+        [refusals, leaks]: &[Arc<RefusalLog>; 2],
+        metrics: &Arc<Metrics>,
+        tracer: Option<Tracer>,
+    ) -> Result<(), StartError> {
         let clients = Clients::default();
         let (peers, receivers) = Peers::new(self.loads.clone());
-        for (index, (listeners, handed)) in bound.into_iter().zip(receivers).enumerate() {
+        for (index, (sockets, handed)) in sockets.into_iter().zip(receivers).enumerate() {
             let setup = Setup {
                 index,
-                listeners,
-                snapshot: Arc::clone(&self.snapshot),
+                sockets,
+                published: Arc::clone(&self.published),
                 counters: metrics.worker(index),
-                refusals: Arc::clone(&refusals),
-                leaks: Arc::clone(&leaks),
+                refusals: Arc::clone(refusals),
+                leaks: Arc::clone(leaks),
                 clients: clients.clone(),
+                tracer: tracer.clone(),
                 loads: self.loads.clone(),
                 peers: peers.clone(),
                 handed,
@@ -186,34 +189,51 @@ impl App {
         Ok(())
     }
 
-    /// On a thread of its own, so that a server that hangs delays no client.
-    ///
-    /// What it gives ends when every name of a server has been looked up once.
-    fn start_control(&mut self) -> Result<Receiver<Infallible>, StartError> {
-        let fleets = self.snapshot.upstreams.clone();
-        let dns = self.snapshot.config.dns.clone();
-        let (first, resolved) = std::sync::mpsc::channel();
-        self.start_thread("control", |stop| control::keep(fleets, dns, first, stop))?;
-        Ok(resolved)
+    /// On a thread of its own, so that a server that hangs delays no client. Every name of a server
+    /// has been looked up once when this returns; one without an address does not keep it.
+    fn start_control(&mut self) -> Result<mpsc::UnboundedSender<Care>, StartError> {
+        let snapshot = self.published.snapshot();
+        let (care, orders) = mpsc::unbounded_channel();
+        let (first, looked_up) = std::sync::mpsc::channel();
+        let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
+        self.start_thread("control", |stop| control::keep(orders, stop))?;
+        if care.send(Care::For { fleets, dns, first }).is_ok()
+            && looked_up.recv_timeout(FIRST_NAMES) == Err(RecvTimeoutError::Timeout)
+        {
+            tracing::warn!("not every name of a server has been looked up yet");
+        }
+        Ok(care)
+    }
+
+    /// On a thread of its own, so that a collector that hangs delays nobody. It ends with the last
+    /// worker, so that no span of a request that is cut is left.
+    fn start_traces(&mut self, metrics: &Metrics) -> Result<Option<Tracer>, StartError> {
+        let Some(traces) = self.published.snapshot().config.traces.clone().filter(|_| HAS_TRACES)
+        else {
+            return Ok(None);
+        };
+        let (tracer, spans) = Tracer::new(&traces, metrics.lost_spans());
+        let lost = metrics.lost_spans();
+        self.start_thread("traces", |stop| traces::export(traces, spans, lost, stop))?;
+        Ok(Some(tracer))
     }
 
     /// On a thread of its own, so that it answers even when no worker does.
     fn start_admin(
         &mut self,
-        listener: TcpListener,
-        metrics: Arc<Metrics>,
+        sockets: mpsc::UnboundedReceiver<std::net::TcpListener>,
+        metrics: &Arc<Metrics>,
+        log: Option<Arc<Telemetry>>,
     ) -> Result<(), StartError> {
-        let source = Arc::new(Inside {
-            metrics,
-            snapshot: Arc::clone(&self.snapshot),
+        let source = Arc::new(inside::Inside {
+            metrics: Arc::clone(metrics),
+            published: Arc::clone(&self.published),
             readiness: self.progress.readiness(),
+            reloads: self.reloads.clone(),
+            loads: self.loads.clone(),
+            log,
         });
-        self.start_thread("admin", |stop| async {
-            match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => admin::serve(listener, source, stop).await,
-                Err(error) => tracing::error!(%error, "the admin port is gone"),
-            }
-        })
+        self.start_thread("admin", |stop| admin::serve(sockets, source, stop))
     }
 
     /// A thread with a runtime; what it runs has to end when `stop` does.
@@ -241,7 +261,7 @@ impl App {
     /// Ends it: not ready, still accepting for `drain.delay`; then no more connections, and
     /// `drain.grace` for those that are left. `hurry` ends it at once.
     pub async fn drain(self, hurry: impl Future<Output = ()>) -> Drained {
-        let drain = self.snapshot.config.drain.clone();
+        let drain = self.published.snapshot().config.drain.clone();
         let mut hurry = std::pin::pin!(hurry);
         let started = Instant::now();
         tracing::info!(event = "drain", step = "not_ready", open = self.loads.total());
@@ -283,61 +303,10 @@ impl App {
     }
 }
 
-/// What the admin port shows.
-#[derive(Debug)]
-struct Inside {
-    metrics: Arc<Metrics>,
-    snapshot: Arc<Snapshot>,
-    readiness: watch::Receiver<Readiness>,
-}
-
-impl admin::Source for Inside {
-    fn readiness(&self) -> Readiness {
-        *self.readiness.borrow()
-    }
-
-    fn metrics(&self) -> String {
-        self.metrics.encode()
-    }
-
-    fn upstreams(&self) -> serde_json::Value {
-        let reports: Vec<_> = self.snapshot.upstreams.iter().map(|fleet| fleet.report()).collect();
-        serde_json::json!({ "upstreams": reports })
-    }
-
-    fn config(&self) -> serde_json::Value {
-        let Snapshot { generation, config, .. } = &*self.snapshot;
-        serde_json::json!({ "generation": generation, "config": config })
-    }
-}
-
 /// As configured, or as many as the cgroup gives CPUs.
 fn workers(config: &Config) -> usize {
     match config.listen.workers {
         0 => thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     }
-}
-
-fn listen(config: &Config, workers: usize) -> Result<(Bound, TcpListener, Addresses), StartError> {
-    let mut bound: Bound = (0..workers).map(|_| Vec::new()).collect();
-    let mut open = |kind, key, addresses: &[SocketAddr]| {
-        let mut real = Vec::new();
-        for address in addresses.iter().copied() {
-            let failed = |source| StartError::Bind { address, key, source };
-            let sockets = sockets::bind(address, workers).map_err(failed)?;
-            real.extend(sockets.first().and_then(|socket| socket.local_addr().ok()));
-            for (worker, socket) in bound.iter_mut().zip(sockets) {
-                worker.push((kind, socket));
-            }
-        }
-        Ok(real)
-    };
-    let https = open(ListenerKind::Https, "listen.https", &config.listen.https)?;
-    let http = open(ListenerKind::Http, "listen.http", &config.listen.http)?;
-    let address = config.listen.admin;
-    let failed = |source| StartError::Bind { address, key: "listen.admin", source };
-    let admin = sockets::bind_one(address).map_err(failed)?;
-    let addresses = Addresses { https, http, admin: admin.local_addr().map_err(failed)? };
-    Ok((bound, admin, addresses))
 }

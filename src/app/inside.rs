@@ -1,0 +1,102 @@
+//! What the admin port shows of the process, and what it may have it do.
+//!
+//! Made by `app`, asked by `admin`. Secrets are no part of a configuration as it is shown here.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::{
+    admin::{self, Changing, Refused},
+    drain::Readiness,
+    metrics::Metrics,
+    published::Published,
+    reload::{Reloaded, Reloads, Trigger},
+    shard::Loads,
+    telemetry::Telemetry,
+};
+
+/// The process as the admin port sees it.
+#[derive(Debug)]
+pub(super) struct Inside {
+    pub metrics: Arc<Metrics>,
+    pub published: Arc<Published>,
+    pub readiness: watch::Receiver<Readiness>,
+    pub reloads: Reloads,
+    pub loads: Loads,
+    pub log: Option<Arc<Telemetry>>,
+}
+
+impl admin::Source for Inside {
+    fn readiness(&self) -> Readiness {
+        *self.readiness.borrow()
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.encode()
+    }
+
+    fn upstreams(&self) -> Value {
+        let snapshot = self.published.snapshot();
+        let reports: Vec<_> = snapshot.upstreams.iter().map(|fleet| fleet.report()).collect();
+        json!({ "upstreams": reports })
+    }
+
+    fn connections(&self) -> Value {
+        let workers: Vec<_> = (0..self.loads.workers()).map(|index| self.loads.of(index)).collect();
+        let most = self.published.snapshot().config.limits.client.connections;
+        let (listeners, parked) = self.metrics.open_connections();
+        json!({
+            "open": self.loads.total(),
+            "most": (most > 0).then_some(most),
+            "listeners": listeners,
+            "parked": parked,
+            "workers": workers,
+        })
+    }
+
+    fn config(&self) -> Value {
+        let snapshot = self.published.snapshot();
+        json!({ "generation": snapshot.generation, "config": snapshot.config })
+    }
+
+    fn may_change(&self, authorization: &[u8]) -> bool {
+        let snapshot = self.published.snapshot();
+        snapshot.admin_token.as_ref().is_none_or(|token| token.is_shown_by(authorization))
+    }
+
+    fn has_token(&self) -> bool {
+        self.published.snapshot().admin_token.is_some()
+    }
+
+    fn reload(&self) -> Changing {
+        let reloads = self.reloads.clone();
+        Box::pin(async move {
+            match reloads.now(Trigger::Admin).await {
+                Ok(Reloaded { generation, warnings }) => {
+                    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+                    Ok(json!({ "generation": generation, "warnings": warnings }))
+                }
+                Err(error) => Err(Refused {
+                    detail: "the configuration in force stays".to_owned(),
+                    problems: error.problems(),
+                }),
+            }
+        })
+    }
+
+    fn set_log(&self, level: &str) -> Result<Value, Refused> {
+        let refused = |detail: String| Refused { detail, problems: Vec::new() };
+        let Some(log) = &self.log else {
+            return Err(refused("this process does not write the log".to_owned()));
+        };
+        log.set_level(level).map_err(|error| refused(error.to_string()))?;
+        tracing::info!(
+            event = "config",
+            filter = level,
+            "the log's level was set by the admin port"
+        );
+        Ok(json!({ "level": level }))
+    }
+}
