@@ -18,7 +18,11 @@ pub(super) fn headline(answer: &Answer<'_>) -> String {
     let whole = answer.connections.map(|all| format!(" of {}", short(all / days)));
     let whole = whole.unwrap_or_default();
     if answer.below == 0 {
-        return format!("None{whole} connections{pace} {}.", fails.replacen("are", "is", 1));
+        let fails = fails.replacen("are", "is", 1);
+        return match answer.connections {
+            None => format!("No connection {fails}."),
+            Some(_) => format!("None{whole} connections{pace} {fails}."),
+        };
     }
     let share = answer.connections.map(|all| format!(" ({})", percent(answer.below, all)));
     let part = match answer.below / days {

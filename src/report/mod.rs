@@ -5,7 +5,7 @@
 //! never ends it.
 //!
 //! ```text
-//! source -> row -> tally (table, record, series, inventory, stages, exemptions, programs)
+//! reading (source, row) -> tally (table, record, series, inventory, stages, exemptions, programs)
 //!   -> who, answer, evidence -> pages -> text | markdown | html;  sheet (CSV);  JSON
 //! ```
 
@@ -23,6 +23,7 @@ mod names;
 mod pages;
 mod plot;
 mod programs;
+mod reading;
 mod record;
 mod row;
 mod series;
@@ -36,34 +37,26 @@ mod who;
 mod words;
 
 use std::{
-    cell::Cell,
     io::{self, Write},
     path::PathBuf,
-    rc::Rc,
 };
 
 use serde::Serialize;
 
 pub use names::NamesError;
+pub use reading::{Damaged, DamagedLine, Progress, Unreadable};
 pub use source::Input;
 
 use answer::Answer;
 use document::Document;
 use evidence::Evidence;
 use names::Names;
-use row::{Damage, Row};
-use source::{Lines, Next};
+use reading::Reading;
 use tally::Tally;
 use who::{Groups, Who};
 
 /// The policy that everybody has.
 pub const FLOOR: &str = "floor";
-
-/// Lines between two words about progress.
-const STEP: u64 = 1 << 14;
-
-/// Damaged lines that are named.
-const NAMED: usize = 10;
 
 /// Lines of a list for people, where none is asked for.
 const TOP: usize = 20;
@@ -116,17 +109,6 @@ pub struct Options {
     pub policy: String,
 }
 
-/// How far reading has come.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// Bytes read of all inputs, as they are on disk.
-    pub read: u64,
-    /// Bytes there are, unless one input has no size.
-    pub all: Option<u64>,
-    /// Lines read.
-    pub lines: u64,
-}
-
 /// What was read, beside the report itself.
 #[derive(Debug)]
 pub struct Outcome {
@@ -134,37 +116,6 @@ pub struct Outcome {
     pub damaged: Damaged,
     /// Inputs that could not be read, or not to their end.
     pub unreadable: Vec<Unreadable>,
-}
-
-/// Lines that are damaged or not ours.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Damaged {
-    /// How many.
-    pub count: u64,
-    /// The first of them.
-    pub first: Vec<DamagedLine>,
-}
-
-/// A damaged line.
-#[derive(Clone, Debug, Serialize)]
-pub struct DamagedLine {
-    /// Where.
-    pub file: String,
-    /// From 1.
-    pub line: u64,
-    /// What is wrong.
-    pub what: String,
-}
-
-/// An input that could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}: cannot be read")]
-pub struct Unreadable {
-    /// Which.
-    pub file: String,
-    /// Why.
-    #[source]
-    pub cause: io::Error,
 }
 
 /// Why there is no report.
@@ -225,73 +176,6 @@ pub fn report(
     write(tally, options, &names, &damaged, out).map_err(ReportError::Write)?;
     out.flush().map_err(ReportError::Write)?;
     Ok(Outcome { damaged, unreadable })
-}
-
-/// The reading of all inputs.
-struct Reading<'a> {
-    tally: Tally,
-    damaged: Damaged,
-    unreadable: Vec<Unreadable>,
-    lines: u64,
-    read: Rc<Cell<u64>>,
-    all: Option<u64>,
-    progress: &'a mut dyn FnMut(Progress),
-}
-
-impl<'a> Reading<'a> {
-    fn new(options: &Options, inputs: &[Input], progress: &'a mut dyn FnMut(Progress)) -> Self {
-        Self {
-            tally: Tally::new(&options.policy, options.by),
-            damaged: Damaged::default(),
-            unreadable: Vec::new(),
-            lines: 0,
-            read: Rc::default(),
-            all: inputs.iter().map(Input::size).sum(),
-            progress,
-        }
-    }
-
-    fn input(&mut self, input: &Input) {
-        let read = input.open(&self.read).and_then(|mut lines| self.lines(input, &mut lines));
-        if let Err(cause) = read {
-            self.unreadable.push(Unreadable { file: input.name(), cause });
-        }
-    }
-
-    fn lines(&mut self, input: &Input, lines: &mut Lines) -> io::Result<()> {
-        loop {
-            let row = match lines.next()? {
-                Next::Line(line) => row::read(line),
-                Next::TooLong => Err(Damage::TooLong),
-                Next::End => return Ok(()),
-            };
-            match row {
-                Ok(Row::Other) => {}
-                Ok(row) => self.tally.add(&row),
-                Err(damage) => {
-                    let number = lines.number();
-                    self.damaged.add(input, number, &damage);
-                }
-            }
-            self.lines += 1;
-            if self.lines.is_multiple_of(STEP) {
-                (self.progress)(Progress {
-                    read: self.read.get(),
-                    all: self.all,
-                    lines: self.lines,
-                });
-            }
-        }
-    }
-}
-
-impl Damaged {
-    fn add(&mut self, input: &Input, line: u64, damage: &Damage) {
-        self.count += 1;
-        if self.first.len() < NAMED {
-            self.first.push(DamagedLine { file: input.name(), line, what: damage.to_string() });
-        }
-    }
 }
 
 fn write(

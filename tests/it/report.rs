@@ -137,6 +137,16 @@ fn replicas_add_up_and_totals_equal_the_connections_made() {
 }
 
 #[test]
+fn nobody_below_the_floor_is_an_answer_too() {
+    let logs = Logs::new();
+    let log = logs.write("a.json", totals((10, 9), "1.3", "serve", 9_960));
+    let (code, out, err) = output(&["report", &log]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(out.contains("None of 9,960 connections is below the floor."), "{out}");
+    assert_eq!(json_of(&[&log])["who"], json!([]));
+}
+
+#[test]
 fn what_changed_since_the_last_brownout() {
     let logs = Logs::new();
     let [one, two] = fleet(&logs);
