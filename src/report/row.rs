@@ -304,6 +304,21 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_line_holds_it_is_said_without_a_panic() {
+        for end in 0..CENSUS.len() {
+            assert!(
+                matches!(read(CENSUS.split_at(end).0.as_bytes()), Err(_) | Ok(Row::Other)),
+                "to {end}"
+            );
+            for byte in [0, b'"', b'{', b'\\', 0x80, 0xff] {
+                let mut line = CENSUS.as_bytes().to_vec();
+                line[end] = byte;
+                drop(read(&line));
+            }
+        }
+    }
+
+    #[test]
     fn the_other_kinds() {
         let totals = r#"{"event":"totals","from":"2027-01-12T10:00:00Z","to":"2027-01-12T10:01:00Z","offered":"1.3","version":"1.3","cipher":"TLS_AES_128_GCM_SHA256","lane":"serve","verdict":"pass","count":9}"#;
         assert!(matches!(read(totals.as_bytes()), Ok(Row::Totals(row)) if row.count == 9));
