@@ -84,21 +84,6 @@ fn who(answer: &Answer<'_>, top: usize) -> Section {
         "offers",
         "stack",
     ];
-    let cells = |line: Line<'_>| {
-        let clients = if by == By::Client { String::new() } else { thousands(line.clients) };
-        let key = if line.key.is_empty() { "(none)" } else { line.key };
-        vec![
-            key.to_owned(),
-            line.name.to_owned(),
-            line.contact.to_owned(),
-            clients,
-            thousands(line.connections),
-            thousands(line.refused),
-            line.last_seen.date(),
-            line.offered,
-            line.stack,
-        ]
-    };
     let rest = answer.who.len().saturating_sub(top);
     let mut sentences = Vec::new();
     if rest > 0 {
@@ -110,9 +95,28 @@ fn who(answer: &Answer<'_>, top: usize) -> Section {
     Section {
         heading: format!("Who: by {first}"),
         sentences,
-        table: Table::new(&titles).with(answer.who.first(top).map(cells)).without_empty(),
+        table: Table::new(&titles)
+            .with(answer.who.first(top).map(|line| one(line, by)))
+            .without_empty(),
         ..Section::default()
     }
+}
+
+/// The cells of one who fails.
+fn one(line: Line<'_>, by: By) -> Vec<String> {
+    let clients = if by == By::Client { String::new() } else { thousands(line.clients) };
+    let key = if line.key.is_empty() { "(none)" } else { line.key };
+    vec![
+        key.to_owned(),
+        line.name.to_owned(),
+        line.contact.to_owned(),
+        clients,
+        thousands(line.connections),
+        thousands(line.refused),
+        line.last_seen.date(),
+        line.offered,
+        line.stack,
+    ]
 }
 
 fn trend(days: &[Day]) -> Section {
