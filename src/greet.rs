@@ -111,7 +111,8 @@ impl Visit<'_> {
 
     /// One line about a client's certificate, within the limit of lines about one client.
     fn record_certificate(&self, sni: Option<&Host>, fault: CertificateFault) {
-        let Some(suppressed) = self.shard.refusals.admit(self.client.ip, Instant::now()) else {
+        let Some(suppressed) = self.shard.shared.refusals.admit(self.client.ip, Instant::now())
+        else {
             return;
         };
         tracing::info!(

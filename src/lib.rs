@@ -27,16 +27,18 @@
 //! greet origin park    to the end of the handshake or the refusal | who comes | a resting one
 //! closing http refusal    ends | HTTP to the client | one refused client, counted and logged
 //! shard          what one worker has to itself
+//! shared         what all workers have in common
 //! published      the snapshot in force
 //! snapshot       everything a reload may replace, built whole
-//! bounds error_pages keyed_hash notice token    a request's | our errors' texts | secrets | plain HTTP ends
+//! bounds capacity error_pages keyed_hash    a request's | room | our errors' texts | secrets
+//! notice token   plain HTTP ends | who may change something
 //! rollout route telemetry tls    lanes | routes | logs | certificates
 //! traces upstream    spans of requests, to a collector | API servers
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy port refusals    connections each | as meant | cells | judge | in | log
 //! hello proxy_protocol stack     peek, parse, JA4, alerts | whom a balancer speaks for | a guess
-//! chance client_name drain fields files host io label network pace panics request_id
-//! session signals sockets template timer tunnel version wire    ground
+//! chance client_name drain fields files host io label loads machine network pace panics process
+//! request_id session signals sockets systemd template timer tunnel version wire    ground
 //! ```
 //!
 //! # What is decided
@@ -60,6 +62,7 @@
 pub mod admin;
 pub mod app;
 mod bounds;
+pub mod capacity;
 mod chance;
 pub mod cli;
 pub mod client_name;
@@ -80,6 +83,8 @@ pub mod keyed_hash;
 mod label;
 mod listener;
 mod listening;
+mod loads;
+pub mod machine;
 pub mod metrics;
 mod named_file;
 pub mod network;
@@ -90,6 +95,7 @@ pub mod panics;
 mod park;
 pub mod policy;
 mod port;
+mod process;
 pub mod proxy_protocol;
 mod published;
 mod refusal;
@@ -101,10 +107,12 @@ mod rollout;
 pub mod route;
 pub mod session;
 mod shard;
+mod shared;
 mod signals;
 pub mod snapshot;
-mod sockets;
+pub mod sockets;
 pub mod stack;
+mod systemd;
 pub mod telemetry;
 pub mod template;
 mod timer;

@@ -21,14 +21,19 @@ use tokio::{
 };
 
 use crate::{
+    config::AtCapacity,
     connection::{self, Arrival},
     io::PeerAddr,
+    loads::Loads,
     port::Port,
-    shard::{Loads, Shard},
+    shard::Shard,
 };
 
 /// How long to wait when the process or the machine is out of something; accepting goes on then.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long to wait for room: short, because those who wait have been let in by the kernel.
+const FULL: Duration = Duration::from_millis(20);
 
 /// Waiting sockets that one worker takes from others; more stay where they came.
 const HANDED: usize = 256;
@@ -58,9 +63,10 @@ impl Peers {
         (Self { loads, doors: doors.into() }, receivers)
     }
 
-    /// The way to a worker that is less crowded than worker `index`, if there is one.
-    fn less_crowded(&self, index: usize) -> Option<&mpsc::Sender<Handed>> {
-        self.doors.get(self.loads.less_crowded(index)?)
+    /// A worker that is less crowded than worker `index`, if there is one, and the way to it.
+    fn less_crowded(&self, index: usize) -> Option<(usize, &mpsc::Sender<Handed>)> {
+        let other = self.loads.less_crowded(index)?;
+        Some((other, self.doors.get(other)?))
     }
 }
 
@@ -77,7 +83,7 @@ pub(crate) async fn accept(
         let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = listener.accept() => accepted,
+            accepted = accepted(&listener, &shard) => accepted,
         };
         if !take(accepted, &port, &shard, &peers) {
             sleep(PAUSE).await;
@@ -91,9 +97,22 @@ pub(crate) async fn accept(
     }
 }
 
+/// The next connection, once there is room for it.
+async fn accepted(listener: &TcpListener, shard: &Shard) -> io::Result<(TcpStream, SocketAddr)> {
+    let full = || shard.is_full().filter(|_| shard.at_capacity() == AtCapacity::Wait);
+    if let Some(limit) = full() {
+        shard.counters.limit(limit);
+        while full().is_some() {
+            sleep(FULL).await;
+        }
+    }
+    listener.accept().await
+}
+
 /// Serves sockets that other workers hand over.
 pub(crate) async fn receive(mut handed: mpsc::Receiver<Handed>, shard: Rc<Shard>) {
     while let Some(Handed { stream, peer, port, at }) = handed.recv().await {
+        shard.shared.loads.receives(shard.index);
         match TcpStream::from_std(stream) {
             Ok(stream) => start(Arrival { stream, peer, port, at }, &shard),
             Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
@@ -126,7 +145,7 @@ fn take(
 
 /// On this worker, or on a less crowded one.
 fn place(arrival: Arrival, shard: &Rc<Shard>, peers: &Peers) {
-    let Some(door) = peers.less_crowded(shard.index) else {
+    let Some((other, door)) = peers.less_crowded(shard.index) else {
         return start(arrival, shard);
     };
     let Ok(permit) = door.try_reserve() else {
@@ -134,14 +153,20 @@ fn place(arrival: Arrival, shard: &Rc<Shard>, peers: &Peers) {
     };
     let Arrival { stream, peer, port, at } = arrival;
     match stream.into_std() {
-        Ok(stream) => permit.send(Handed { stream, peer, port, at }),
+        Ok(stream) => {
+            peers.loads.hands_over(other);
+            permit.send(Handed { stream, peer, port, at });
+        }
         Err(error) => tracing::warn!(%error, "a socket could not be handed over"),
     }
 }
 
 fn start(arrival: Arrival, shard: &Rc<Shard>) {
-    if !shard.has_room() {
-        tracing::debug!(client = %arrival.peer.ip, "closed: limits.connections");
+    if shard.at_capacity() == AtCapacity::Close
+        && let Some(limit) = shard.is_full()
+    {
+        shard.counters.limit(limit);
+        tracing::debug!(client = %arrival.peer.ip, "closed: limits.at_capacity");
         return;
     }
     // Counted in before the first await, so that a drain waits for handshakes too.

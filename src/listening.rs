@@ -12,7 +12,13 @@ use std::{
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{config::Listen, metrics::ListenerKind, port::Port, sockets, worker::Socket};
+use crate::{
+    config::Listen,
+    metrics::ListenerKind,
+    port::Port,
+    sockets::{self, Inherited},
+    worker::Socket,
+};
 
 /// An address could not be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +69,7 @@ pub(crate) struct Listening {
     admin: (SocketAddr, SocketAddr),
     workers: Vec<UnboundedSender<Socket>>,
     admin_door: UnboundedSender<TcpListener>,
+    inherited: Inherited,
 }
 
 /// The next set, bound but not yet used: dropping it changes nothing.
@@ -94,9 +101,10 @@ impl Listening {
     pub(crate) fn new(
         workers: Vec<UnboundedSender<Socket>>,
         admin_door: UnboundedSender<TcpListener>,
+        inherited: Inherited,
     ) -> Self {
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
-        Self { open: Vec::new(), admin: (none, none), workers, admin_door }
+        Self { open: Vec::new(), admin: (none, none), workers, admin_door, inherited }
     }
 
     /// Binds what is new in `listen`.
@@ -121,7 +129,9 @@ impl Listening {
         if listen.admin != self.admin.0 || self.open.is_empty() {
             let address = listen.admin;
             let failed = |source| BindError { address, key: "listen.admin", source };
-            let socket = sockets::bind_one(address).map_err(failed)?;
+            let given = self.inherited.at(address, 1).map_err(failed)?;
+            let given = given.and_then(|mut sockets| sockets.pop());
+            let socket = given.map_or_else(|| sockets::bind_one(address), Ok).map_err(failed)?;
             next.admin = (address, socket.local_addr().map_err(failed)?);
             next.admin_socket = Some(socket);
         }
@@ -136,7 +146,9 @@ impl Listening {
         address: SocketAddr,
     ) -> Result<(), BindError> {
         let failed = |source| BindError { address, key, source };
-        let sockets = sockets::bind(address, self.workers.len()).map_err(failed)?;
+        let workers = self.workers.len();
+        let given = self.inherited.at(address, workers).map_err(failed)?;
+        let sockets = given.map_or_else(|| sockets::bind(address, workers), Ok).map_err(failed)?;
         let real = sockets.first().map_or(Ok(address), TcpListener::local_addr).map_err(failed)?;
         let port = Arc::new(Port::new(kind, address));
         next.open.push(Open { port: Arc::clone(&port), real });
@@ -161,5 +173,10 @@ impl Listening {
         let stays = |one: &Open| next.open.iter().any(|open| Arc::ptr_eq(&open.port, &one.port));
         self.open.iter().filter(|open| !stays(open)).for_each(|gone| gone.port.close());
         (self.open, self.admin) = (next.open, next.admin);
+        let used = self.open.iter().map(|open| open.real).chain([self.admin.1]);
+        used.for_each(|address| self.inherited.forget(address));
+        for address in self.inherited.addresses() {
+            tracing::warn!(event = "config", %address, "an inherited socket that listen does not name");
+        }
     }
 }

@@ -90,7 +90,8 @@ impl Door<'_> {
         if result == ProxyHeaderResult::Closed {
             return;
         }
-        let Some(suppressed) = self.shard.refusals.admit(self.peer.ip, Instant::now()) else {
+        let Some(suppressed) = self.shard.shared.refusals.admit(self.peer.ip, Instant::now())
+        else {
             return;
         };
         tracing::info!(

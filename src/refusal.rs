@@ -32,7 +32,7 @@ impl Refusal<'_> {
     pub(crate) fn record(&self, shard: &Shard, view: &View) {
         let offered = self.hello.map_or(Offered::None, Hello::offered);
         shard.counters.hello(offered, Some(self.reason), LaneKind::Refuse);
-        let Some(suppressed) = shard.refusals.admit(self.client.ip, Instant::now()) else {
+        let Some(suppressed) = shard.shared.refusals.admit(self.client.ip, Instant::now()) else {
             return;
         };
         let ja4 = self.hello.map(Hello::ja4);

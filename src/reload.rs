@@ -26,10 +26,12 @@ use crate::{
     files::Files,
     label::labels,
     listening::{BindError, Listening},
+    machine::Machine,
     metrics::Metrics,
     published::Published,
     refusals::RefusalLog,
     snapshot::{Basis, Generation, Snapshot},
+    systemd,
     telemetry::Telemetry,
     upstream::control::Care,
 };
@@ -142,6 +144,8 @@ pub(crate) struct Reload {
     pub file: Option<PathBuf>,
     /// Every file as the last attempt found it.
     pub files: Files,
+    /// What there is to serve with.
+    pub machine: Machine,
     /// What is in force.
     pub published: Arc<Published>,
     /// Where it shows.
@@ -223,6 +227,7 @@ impl Reload {
         let basis = Basis {
             generation: before.generation + 1,
             metrics: &self.metrics,
+            machine: self.machine,
             files,
             before: Some(&before),
         };
@@ -235,6 +240,7 @@ impl Reload {
     /// Puts what was built in force, or says why it is not.
     async fn take(&mut self, prepared: Prepared, trigger: Trigger) -> Outcome {
         let started = Instant::now();
+        systemd::reloading();
         // Whatever comes of it: the same files are not tried again by themselves.
         self.files = prepared.files;
         let outcome = match prepared.built {
@@ -249,6 +255,7 @@ impl Reload {
                 complained(error, trigger, generation);
             }
         }
+        systemd::ready();
         outcome
     }
 

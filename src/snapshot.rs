@@ -11,11 +11,13 @@ use std::{
 use hyper::header::HeaderValue;
 
 use crate::{
+    capacity::Capacity,
     config::{Config, Hsts, Problem, Problems, Route, Scheme},
     error_pages::ErrorPages,
     files::Files,
     host::HostPattern,
     keyed_hash::KeyedHash,
+    machine::Machine,
     metrics::{Metrics, RouteMetrics},
     notice::Notice,
     route::Router,
@@ -35,6 +37,8 @@ pub struct Basis<'a> {
     pub generation: Generation,
     /// Where its routes and upstreams are counted.
     pub metrics: &'a Metrics,
+    /// What there is to serve with.
+    pub machine: Machine,
     /// What reads its files.
     pub files: &'a Files,
     /// What is in force now: an upstream that did not change is taken from there, with its
@@ -51,6 +55,8 @@ pub struct Snapshot {
     pub config: Config,
     /// Certificates, floors and TLS settings by name.
     pub sites: Sites,
+    /// How much there is room for.
+    pub capacity: Capacity,
     /// The route table.
     pub router: Router,
     /// Counters and labels of the routes, as numbered by the router.
@@ -102,9 +108,12 @@ impl Snapshot {
         }
         warnings.extend(doubtful);
         warnings.extend(uncovered(&config.routes, &sites));
+        let capacity = Capacity::of(&config, basis.machine, metrics.workers());
+        warnings.extend(capacity.doubt(&config));
         let labels = labels(&config.routes);
         let snapshot = Self {
             generation,
+            capacity,
             router: Router::new(&config.routes),
             routes: labels.iter().map(|label| metrics.route(label)).collect(),
             no_route: metrics.route("none"),

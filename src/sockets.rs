@@ -1,7 +1,8 @@
 //! Listening sockets: one a worker on each address, with the options that accepted ones inherit.
 //!
-//! Called by `app` before any thread starts, so that an address that is taken is an error at
-//! start and never later.
+//! Called by `listening`. A service manager may have opened some of them already (socket
+//! activation, sd_listen_fds(3)): then a port below 1024 needs no privilege, and no connection is
+//! lost while the process is started anew.
 
 use std::{
     io,
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 /// Connections that may wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
@@ -39,6 +41,54 @@ pub(crate) fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Sockets that a service manager has opened.
+#[derive(Debug, Default)]
+pub struct Inherited(Vec<(SocketAddr, TcpListener)>);
+
+impl Inherited {
+    /// Those of this process; to be asked once, before there is a thread.
+    #[must_use]
+    pub fn take() -> Self {
+        let mut found = ListenFd::from_env();
+        let sockets = (0..found.len()).filter_map(|index| {
+            let socket = found.take_tcp_listener(index).and_then(|socket| {
+                let Some(socket) = socket else { return Ok(None) };
+                socket.set_nonblocking(true)?;
+                Ok(Some((socket.local_addr()?, socket)))
+            });
+            socket.unwrap_or_else(|error| {
+                tracing::warn!(%error, index, "an inherited socket cannot be used");
+                None
+            })
+        });
+        Self(sockets.collect())
+    }
+
+    /// Where they listen.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.0.iter().map(|(address, _)| *address)
+    }
+
+    /// The one at `address` for `count` workers, which share it; none where there is none.
+    ///
+    /// # Errors
+    /// Where the system gives no descriptor.
+    pub(crate) fn at(
+        &self,
+        address: SocketAddr,
+        count: usize,
+    ) -> io::Result<Option<Vec<TcpListener>>> {
+        let socket = self.0.iter().find(|(own, _)| *own == address);
+        let all = |(_, socket): &(_, TcpListener)| (0..count).map(|_| socket.try_clone()).collect();
+        socket.map(all).transpose()
+    }
+
+    /// Lets go of it: whoever has got it closes it.
+    pub(crate) fn forget(&mut self, address: SocketAddr) {
+        self.0.retain(|(own, _)| *own != address);
+    }
 }
 
 /// SO_REUSEPORT would let a second process of the same user join in and take half of the

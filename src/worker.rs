@@ -20,15 +20,12 @@ use tokio::{
 };
 
 use crate::{
-    clients::Clients,
     drain::Phase,
     listener::{self, Handed, Peers},
     metrics::Counters,
     port::Port,
-    published::Published,
-    refusals::RefusalLog,
-    shard::{Loads, Shard},
-    traces::Tracer,
+    shard::Shard,
+    shared::Shared,
 };
 
 /// How often kept upstream connections are looked at, and a new snapshot is taken up by a worker
@@ -51,20 +48,10 @@ pub(crate) struct Setup {
     pub index: usize,
     /// Its listening sockets, at first and as ports are opened.
     pub sockets: mpsc::UnboundedReceiver<Socket>,
-    /// What to serve by.
-    pub published: Arc<Published>,
     /// Its cells.
     pub counters: Arc<Counters>,
-    /// Shared by all.
-    pub refusals: Arc<RefusalLog>,
-    /// Shared by all.
-    pub leaks: Arc<RefusalLog>,
-    /// Shared by all.
-    pub clients: Clients,
-    /// Spans of requests.
-    pub tracer: Option<Tracer>,
-    /// Everybody's load.
-    pub loads: Loads,
+    /// What it has in common with the others.
+    pub shared: Shared,
     /// The way to the others.
     pub peers: Peers,
     /// The way from the others.
@@ -102,10 +89,8 @@ fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()
 }
 
 async fn run(setup: Setup) {
-    let Setup { index, mut sockets, published, counters, peers, handed, mut phase, .. } = setup;
-    let Setup { refusals, leaks, clients, loads, tracer, .. } = setup;
-    let shard = Shard::new(index, published, counters, refusals, leaks, clients, loads);
-    let shard = Rc::new(shard.traced(tracer));
+    let Setup { index, mut sockets, counters, shared, peers, handed, mut phase } = setup;
+    let shard = Rc::new(Shard::new(index, counters, shared));
     tokio::task::spawn_local(shard.timers.clone().run());
     tokio::task::spawn_local(sweep(Rc::clone(&shard)));
     tokio::task::spawn_local(listener::receive(handed, Rc::clone(&shard)));

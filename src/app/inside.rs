@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use crate::{
     admin::{self, Changing, Refused},
     drain::Readiness,
+    loads::Loads,
     metrics::Metrics,
     published::Published,
     reload::{Reloaded, Reloads, Trigger},
-    shard::Loads,
     telemetry::Telemetry,
 };
 
@@ -45,11 +45,12 @@ impl admin::Source for Inside {
 
     fn connections(&self) -> Value {
         let workers: Vec<_> = (0..self.loads.workers()).map(|index| self.loads.of(index)).collect();
-        let most = self.published.snapshot().config.limits.client.connections;
+        let capacity = self.published.snapshot().capacity;
         let (listeners, parked) = self.metrics.open_connections();
         json!({
             "open": self.loads.total(),
-            "most": (most > 0).then_some(most),
+            "most": capacity.connections,
+            "memory": capacity.memory,
             "listeners": listeners,
             "parked": parked,
             "workers": workers,

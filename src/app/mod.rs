@@ -22,18 +22,22 @@ use tokio::{
 
 use crate::{
     admin,
+    capacity::{Capacity, Pressure},
     clients::Clients,
     config::{Config, HAS_TRACES, Problem, Problems},
     drain::{Phase, Progress, Readiness},
     files::Files,
     listener::Peers,
     listening::Listening,
+    loads::Loads,
+    machine::Machine,
     metrics::Metrics,
     published::Published,
     refusals::RefusalLog,
     reload::{FIRST_NAMES, Reload, Reloads},
-    shard::Loads,
+    shared::Shared,
     snapshot::{Basis, Snapshot},
+    sockets::Inherited,
     telemetry::Telemetry,
     traces::{self, Tracer},
     upstream::control::{self, Care},
@@ -68,6 +72,8 @@ pub struct Surroundings {
     pub files: Files,
     /// The log, where it is this process's.
     pub log: Option<Arc<Telemetry>>,
+    /// Sockets that are open already.
+    pub inherited: Inherited,
 }
 
 /// A running proxy.
@@ -102,16 +108,18 @@ impl App {
     /// # Errors
     /// Nothing is left running then.
     pub fn start(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
-        let Surroundings { file, files, log } = surroundings;
+        let Surroundings { file, files, log, inherited } = surroundings;
         let workers = workers(&config);
         let metrics = Metrics::new(workers);
-        let basis = Basis { generation: 1, metrics: &metrics, files: &files, before: None };
+        let machine = Machine::ask();
+        let basis =
+            Basis { generation: 1, metrics: &metrics, machine, files: &files, before: None };
         let (snapshot, warnings) = Snapshot::build(config, &basis).map_err(StartError::Problems)?;
         metrics.in_force(snapshot.generation, snapshot.sites.expiries());
         let (doors, sockets): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
         let (admin_door, admin_sockets) = mpsc::unbounded_channel();
-        let mut listening = Listening::new(doors, admin_door);
+        let mut listening = Listening::new(doors, admin_door, inherited);
         let ports = listening.prepare(&snapshot.config.listen)?;
         let published = Arc::new(Published::new(snapshot));
         let (reloads, asked) = Reloads::new();
@@ -124,13 +132,15 @@ impl App {
             loads: Loads::new(workers),
             threads: Vec::new(),
         };
-        let quotas = app.quotas();
-        let control = app.start_control()?;
         let tracer = app.start_traces(&metrics)?;
-        app.start_workers(sockets, &quotas, &metrics, tracer)?;
+        let shared = app.shared(tracer);
+        let control = app.start_control(shared.pressure.clone())?;
+        app.start_workers(sockets, &shared, &metrics)?;
         app.start_admin(admin_sockets, &metrics, log.clone())?;
         listening.enter(ports);
-        let reload = Reload { file, files, published, metrics, listening, control, quotas, log };
+        let quotas = [shared.refusals, shared.leaks];
+        let reload =
+            Reload { file, files, machine, published, metrics, listening, control, quotas, log };
         app.start_thread("reload", |stop| reload.run(asked, stop))?;
         app.progress.say(Readiness::Ready);
         Ok(app)
@@ -148,38 +158,51 @@ impl App {
         &self.warnings
     }
 
+    /// How much there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        self.published.snapshot().capacity
+    }
+
+    /// How many workers serve.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.loads.workers()
+    }
+
     /// The way to ask for a reload.
     #[must_use]
     pub fn reloads(&self) -> Reloads {
         self.reloads.clone()
     }
 
-    /// What bounds lines about refused hellos, and about leaked credentials.
-    fn quotas(&self) -> [Arc<RefusalLog>; 2] {
+    /// What workers will have in common.
+    fn shared(&self, tracer: Option<Tracer>) -> Shared {
         let lines = self.published.snapshot().config.log.refused_per_minute;
-        [Arc::new(RefusalLog::new(lines)), Arc::new(RefusalLog::new(lines))]
+        Shared {
+            published: Arc::clone(&self.published),
+            refusals: Arc::new(RefusalLog::new(lines)),
+            leaks: Arc::new(RefusalLog::new(lines)),
+            clients: Clients::default(),
+            loads: self.loads.clone(),
+            pressure: Pressure::default(),
+            tracer,
+        }
     }
 
     fn start_workers(
         &mut self,
         sockets: Vec<mpsc::UnboundedReceiver<Socket>>,
-        [refusals, leaks]: &[Arc<RefusalLog>; 2],
+        shared: &Shared,
         metrics: &Arc<Metrics>,
-        tracer: Option<Tracer>,
     ) -> Result<(), StartError> {
-        let clients = Clients::default();
         let (peers, receivers) = Peers::new(self.loads.clone());
         for (index, (sockets, handed)) in sockets.into_iter().zip(receivers).enumerate() {
             let setup = Setup {
                 index,
                 sockets,
-                published: Arc::clone(&self.published),
                 counters: metrics.worker(index),
-                refusals: Arc::clone(refusals),
-                leaks: Arc::clone(leaks),
-                clients: clients.clone(),
-                tracer: tracer.clone(),
-                loads: self.loads.clone(),
+                shared: shared.clone(),
                 peers: peers.clone(),
                 handed,
                 phase: self.progress.watch(),
@@ -191,12 +214,22 @@ impl App {
 
     /// On a thread of its own, so that a server that hangs delays no client. Every name of a server
     /// has been looked up once when this returns; one without an address does not keep it.
-    fn start_control(&mut self) -> Result<mpsc::UnboundedSender<Care>, StartError> {
+    fn start_control(
+        &mut self,
+        pressure: Pressure,
+    ) -> Result<mpsc::UnboundedSender<Care>, StartError> {
         let snapshot = self.published.snapshot();
         let (care, orders) = mpsc::unbounded_channel();
         let (first, looked_up) = std::sync::mpsc::channel();
         let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
-        self.start_thread("control", |stop| control::keep(orders, stop))?;
+        let published = Arc::clone(&self.published);
+        self.start_thread("control", |stop| async move {
+            let ceiling = move || published.snapshot().capacity.memory;
+            tokio::select! {
+                () = control::keep(orders, stop) => {}
+                () = pressure.watch(ceiling) => {}
+            }
+        })?;
         if care.send(Care::For { fleets, dns, first }).is_ok()
             && looked_up.recv_timeout(FIRST_NAMES) == Err(RecvTimeoutError::Timeout)
         {

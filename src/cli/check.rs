@@ -10,6 +10,7 @@ use crate::{
     app::StartError,
     config,
     files::Files,
+    machine::Machine,
     metrics::Metrics,
     snapshot::{Basis, Snapshot},
 };
@@ -20,7 +21,13 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let metrics = Metrics::new(1);
     let built = Snapshot::build(
         config,
-        &Basis { generation: 1, metrics: &metrics, files: &files, before: None },
+        &Basis {
+            generation: 1,
+            metrics: &metrics,
+            files: &files,
+            machine: Machine::ask(),
+            before: None,
+        },
     );
     let (snapshot, warnings) = built.map_err(StartError::Problems)?;
     for warning in warnings {

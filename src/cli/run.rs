@@ -12,13 +12,15 @@ use crate::{
     panics,
     reload::{Reloads, Trigger},
     signals::{Said, Signals},
-    telemetry,
+    sockets::Inherited,
+    systemd, telemetry,
 };
 
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let files = Files::default();
     let config = config::load(path, &files)?;
-    let surroundings = Surroundings { file: Some(path.to_owned()), files, log: None };
+    let inherited = Inherited::take();
+    let surroundings = Surroundings { file: Some(path.to_owned()), files, log: None, inherited };
     serve(config, surroundings, |app| {
         let addresses = app.addresses();
         tracing::info!(
@@ -27,6 +29,9 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
             https = ?addresses.https,
             http = ?addresses.http,
             admin = %addresses.admin,
+            workers = app.workers(),
+            connections = app.capacity().connections,
+            memory = app.capacity().memory,
         );
         Ok(())
     })
@@ -50,8 +55,10 @@ pub(super) fn serve(
             tracing::warn!(event = "config", "{warning}");
         }
         started(&app)?;
+        systemd::ready();
         let signal = until_end(&mut signals, &app.reloads()).await;
         tracing::info!(event = "drain", step = "signal", signal);
+        systemd::stopping();
         let hurry = async {
             signals.end().await;
         };

@@ -43,8 +43,9 @@ pub use routes::{
 };
 pub use traces::{HAS_TRACES, Traces};
 pub use types::{
-    Algorithm, CertificateSource, ClientBounds, Compression, Config, Drain, FileAt, ForwardedStyle,
-    Forwarding, Hsts, Limits, Listen, Log, LogFormat, Reload, RouteBounds, Tls, TlsHost,
+    Algorithm, AtCapacity, CertificateSource, ClientBounds, Compression, Config, Drain, FileAt,
+    ForwardedStyle, Forwarding, Hsts, Limits, Listen, Log, LogFormat, Reload, RouteBounds, Tls,
+    TlsHost,
 };
 pub use upstream::{
     Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,

@@ -319,9 +319,15 @@ pub(super) struct Limits {
     /// From a request's head to the end of its response; 0s: no limit.
     #[schemars(with = "shape::Duration")]
     pub request_timeout: Option<Text>,
-    /// Open client connections in all; 0: no limit.
+    /// Open client connections in all; 0: as many as file descriptors and memory are there for.
     #[schemars(with = "shape::Cap")]
     pub connections: Option<Number>,
+    /// What happens to a connection beyond that: wait (in the kernel's queue) or close.
+    #[schemars(with = "shape::AtCapacity")]
+    pub at_capacity: Option<Text>,
+    /// What the process may have of memory; 0B: four fifths of what its cgroup has.
+    #[schemars(with = "shape::Size")]
+    pub memory: Option<Text>,
     /// Open connections of one client, an IPv4 address or IPv6 /64; 0: no limit.
     #[schemars(with = "shape::Cap")]
     pub connections_per_client: Option<Number>,

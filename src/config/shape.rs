@@ -129,6 +129,8 @@ shapes! {
     Fields = { "type": "integer", "minimum": 8, "maximum": 10_000 };
     /// How many at the most; 0: no limit.
     Cap = { "type": "integer", "minimum": 0, "maximum": 100_000_000 };
+    /// What happens to a connection too many.
+    AtCapacity = { "type": "string", "enum": ["wait", "close"] };
     /// HTTP/2 streams.
     Streams = { "type": "integer", "minimum": 1, "maximum": 10_000 };
 }

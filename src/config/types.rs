@@ -314,10 +314,24 @@ pub struct Limits {
     /// What one client may take.
     #[serde(flatten)]
     pub client: ClientBounds,
+    /// What happens to a connection for which there is no room.
+    pub at_capacity: AtCapacity,
+    /// What the process may have of memory, in bytes; 0: by its cgroup.
+    pub memory: usize,
     /// Streams at once on one HTTP/2 connection.
     pub http2_streams: u32,
     /// Bytes buffered of one body on each side.
     pub buffer: usize,
+}
+
+/// `limits.at_capacity`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AtCapacity {
+    /// It waits in the kernel's queue.
+    Wait,
+    /// It is closed.
+    Close,
 }
 
 /// `[limits]`: what one client may take, in one request and with all its connections.
@@ -337,7 +351,7 @@ pub struct ClientBounds {
     /// From a request's head to the end of its response; zero: no limit.
     #[serde(serialize_with = "seconds")]
     pub request_timeout: Duration,
-    /// Open client connections in all; 0: no limit.
+    /// Open client connections in all; 0: as many as there is room for.
     pub connections: usize,
     /// Open connections of one client; 0: no limit.
     pub connections_per_client: u32,

@@ -50,7 +50,8 @@ pub(super) fn record<B>(
 ) {
     let snapshot = &view.snapshot;
     for (kind, secret) in seen(&snapshot.config.plain_http, request) {
-        let Some(suppressed) = client.shard.leaks.admit(client.address.ip, Instant::now()) else {
+        let Some(suppressed) = client.shard.shared.leaks.admit(client.address.ip, Instant::now())
+        else {
             return;
         };
         let secret = if kind == Credentials::Parameter { decoded(secret) } else { secret.into() };

@@ -61,6 +61,9 @@ pub(crate) enum RequestError {
     /// `limits.body_size`, known before any of it has come.
     #[error("the request body is larger than this server takes")]
     BodyTooLarge,
+    /// `limits.memory`
+    #[error("this server has no memory left for another request")]
+    OutOfMemory,
     /// `limits.request_timeout`
     #[error("the request could not be answered in the time that it is given here")]
     Overdue,
@@ -100,6 +103,7 @@ impl RequestError {
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::OutOfMemory => StatusCode::SERVICE_UNAVAILABLE,
             Self::Overdue => StatusCode::GATEWAY_TIMEOUT,
             Self::Upload(failure) => failure.status(),
             Self::Upstream(error) => error.status(),
@@ -111,6 +115,7 @@ impl RequestError {
     pub(crate) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Upstream(error) => error.retry_after(),
+            Self::OutOfMemory => Some(1),
             _ => None,
         }
     }
@@ -125,6 +130,7 @@ impl RequestError {
             Self::Connect => "method_not_served",
             Self::UnknownHost => "unknown_host",
             Self::NoRoute => "no_route",
+            Self::OutOfMemory => "overloaded",
             error => error.proxy_status(),
         }
     }
@@ -146,6 +152,7 @@ impl RequestError {
             | Self::Upload(_) => "http_request_error",
             Self::Connect | Self::PlainHttp | Self::Misdirected => "http_request_denied",
             Self::UnknownHost | Self::NoRoute => "destination_not_found",
+            Self::OutOfMemory => "proxy_internal_error",
             Self::Overdue => "http_response_timeout",
             Self::Upstream(error) => error.proxy_status(),
         }
@@ -158,6 +165,7 @@ impl RequestError {
             Self::UriTooLong => Some(Limit::UriLength),
             Self::TooManyFields => Some(Limit::HeaderCount),
             Self::BodyTooLarge => Some(Limit::BodySize),
+            Self::OutOfMemory => Some(Limit::Memory),
             Self::Overdue => Some(Limit::RequestTimeout),
             Self::HostMissing
             | Self::HostTwice

@@ -138,6 +138,9 @@ fn decide(
     let authority = Authority::of(&request);
     exchange.note(&request, authority.as_ref().ok().and_then(Option::as_ref), asker);
     held::head(&view.snapshot.config.limits.client, &request)?;
+    if !client.shard.has_memory() {
+        return Err(RequestError::OutOfMemory);
+    }
     let authority = authority?;
     if client.tls.is_none()
         && let Some(answer) = plain::answer(client, view, authority.as_ref(), &request, &asker.id)?

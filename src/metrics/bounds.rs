@@ -36,6 +36,8 @@ labels! {
         Connections = "connections",
         /// Too many of one client.
         ConnectionsPerClient = "connections_per_client",
+        /// No memory for more.
+        Memory = "memory",
         /// A connection ended because it had served enough.
         RequestsPerConnection = "requests_per_connection",
     }

@@ -14,9 +14,8 @@ use super::{
     Metrics,
     encode::{counter, gauge},
     lost,
-    process::Process,
 };
-use crate::{config::HAS_TRACES, panics};
+use crate::{config::HAS_TRACES, panics, process::Process};
 
 pub(super) fn configuration(to: &mut DescriptorEncoder<'_>, metrics: &Metrics) -> fmt::Result {
     let generation = metrics.generation.load(Ordering::Relaxed);

@@ -14,7 +14,6 @@ mod families;
 mod fleet;
 mod labels;
 mod lost;
-mod process;
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +24,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::label::Label;
+use crate::{label::Label, process};
 
 pub use bounds::{Abuse, Limit};
 pub use counters::Counters;
@@ -75,6 +74,12 @@ impl Metrics {
             lost_spans: LostSpans::default(),
             started: process::started(),
         })
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers.len()
     }
 
     /// The cells of one worker.

@@ -5,6 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use bytes::Bytes;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::{Request, body::Frame};
+use tlsfloor::config::AtCapacity;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -239,7 +240,10 @@ async fn connections_beyond_the_cap_are_closed_and_places_come_back() {
         ("connections_per_client", |config| config.limits.client.connections_per_client = 2),
     ];
     for (limit, set) in limits {
-        let proxy = Proxy::with(upstream.address, set);
+        let proxy = Proxy::with(upstream.address, |config| {
+            config.limits.at_capacity = AtCapacity::Close;
+            set(config);
+        });
         let mut first = TlsClient::http1().open(proxy.https).await;
         let mut second = TlsClient::http2().open(proxy.https).await;
         assert_eq!(first.get("/").await.status, 200);

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 use tlsfloor::{
     config,
     files::Files,
+    machine::Machine,
     metrics::Metrics,
     snapshot::{Basis, Snapshot},
 };
@@ -33,7 +34,13 @@ impl Folder {
         );
         let config = config::parse(&text, &self.0.path().join("t.toml")).unwrap();
         let (metrics, files) = (Metrics::new(1), Files::default());
-        let basis = Basis { generation: 1, metrics: &metrics, files: &files, before: None };
+        let basis = Basis {
+            generation: 1,
+            metrics: &metrics,
+            files: &files,
+            machine: Machine::ask(),
+            before: None,
+        };
         let here = format!("{}/", self.0.path().display());
         match Snapshot::build(config, &basis) {
             Ok((_, warnings)) => {

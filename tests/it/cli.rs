@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    client::{TlsClient, plain_get, raw},
+    client::{plain_get, raw},
     hellos::families,
     pki::Pki,
     proxy,
@@ -45,7 +45,7 @@ impl Folder {
         Self { dir }
     }
 
-    fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.dir.path().join("tlsfloor.toml")
     }
 }
@@ -61,11 +61,13 @@ pub(crate) struct Running {
     pub(crate) https: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// The line that it starts with.
+    pub(crate) start: Value,
 }
 
 impl Running {
     pub(crate) fn start(folder: &Folder) -> Self {
-        Self::spawn(tlsfloor(&["run", "-c", text(&folder.config())]))
+        Self::spawn(&mut tlsfloor(&["run", "-c", text(&folder.config())]))
     }
 
     /// In an environment with one variable more.
@@ -76,7 +78,7 @@ impl Running {
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let start = event(&mut lines, "start");
@@ -85,7 +87,7 @@ impl Running {
             listed.parse().unwrap_or_else(|_| panic!("{start}"))
         };
         let [https, http, admin] = ["https", "http", "admin"].map(first);
-        Self { https, http, admin, child, lines }
+        Self { https, http, admin, start, child, lines }
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -293,26 +295,6 @@ async fn a_second_signal_ends_it_at_once() {
     assert_eq!(running.event("drain")["step"], "signal");
     running.signal("INT");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_beyond_the_file_descriptors_ends_nothing() {
-    let upstream = Upstream::text("ok").await;
-    let folder = Folder::new(&proxy::base(upstream.address));
-    let limited = format!("ulimit -n 64; exec {} run -c \"$0\"", env!("CARGO_BIN_EXE_tlsfloor"));
-    let mut command = Command::new("sh");
-    command.args(["-c", &limited, text(&folder.config())]);
-    let mut running = Running::spawn(command);
-    let mut flood = Vec::new();
-    for _ in 0..120 {
-        flood.push(tokio::net::TcpStream::connect(running.https).await.unwrap());
-    }
-    // It says so, and goes on trying.
-    while running.line()["message"] != "cannot accept; trying again" {}
-    drop(flood);
-    for _ in 0..10 {
-        assert_eq!(TlsClient::http1().get(running.https, "/").await.status, 200);
-    }
 }
 
 #[test]

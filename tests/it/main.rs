@@ -62,6 +62,8 @@ mod health;
 mod limits;
 /// Lines about requests and load balancers.
 mod logs;
+/// What the machine gives, and what it is told.
+mod machine;
 /// Every metric by name, kind and labels.
 mod metrics;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.

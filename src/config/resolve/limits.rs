@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::{bounds, value};
 use crate::config::{
-    Drain, Limits, Log, LogFormat, Place, Reload, document::Document, raw, raw::Text,
+    AtCapacity, Drain, Limits, Log, LogFormat, Place, Reload, document::Document, raw, raw::Text,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -51,6 +51,7 @@ pub(super) fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_
 pub(super) fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<'_>) -> Limits {
     let (raw, _) = value::section(raw);
     let client = bounds::client(&raw, document);
+    let (at_capacity, memory) = room(&raw, document);
     let mut timeout = |value: Option<Text>, key: &str, seconds| {
         let (key, default) = (format!("limits.{key}"), Duration::from_secs(seconds));
         let least = Duration::from_millis(100);
@@ -90,7 +91,18 @@ pub(super) fn limits(raw: Option<Spanned<raw::Limits>>, document: &mut Document<
         upstream_idle_connections,
         header_size,
         client,
+        at_capacity,
+        memory,
         http2_streams,
         buffer,
     }
+}
+
+/// What happens where there is no room, and how much memory there is.
+fn room(raw: &raw::Limits, document: &mut Document<'_>) -> (AtCapacity, usize) {
+    let words = [("wait", AtCapacity::Wait), ("close", AtCapacity::Close)];
+    let (word, key) = (raw.at_capacity.as_ref(), "limits.at_capacity");
+    let at_capacity = value::word(document, word, key, AtCapacity::Wait, &words);
+    let (memory, key) = (raw.memory.as_ref(), "limits.memory");
+    (at_capacity, value::size(document, memory, key, 0, 0..=1 << 50))
 }

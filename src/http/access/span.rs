@@ -14,7 +14,7 @@ use crate::{
 impl Exchange {
     pub(super) fn begin_span(&self, headers: &HeaderMap) -> Option<Begun> {
         let shard = &self.client.shard;
-        let tracer = shard.tracer.as_ref()?;
+        let tracer = shard.shared.tracer.as_ref()?;
         tracer.begin(trace::parent(headers), &shard.request_ids, &shard.chance)
     }
 
@@ -26,7 +26,9 @@ impl Exchange {
     /// Hands the request's span over, by the semantic conventions of OpenTelemetry (HTTP server
     /// spans); what is not in them is under our own name.
     pub(super) fn end_span(&self, entry: Entry) {
-        let (Some(tracer), Some(begun)) = (&self.client.shard.tracer, entry.span) else { return };
+        let (Some(tracer), Some(begun)) = (&self.client.shard.shared.tracer, entry.span) else {
+            return;
+        };
         let tls = self.client.tls.as_ref();
         let (route, upstream) = (self.route_label(), self.upstream_name());
         let (method, original) = method(&entry.method);

@@ -60,7 +60,8 @@ impl Proxy {
         let read = Files::default();
         let mut config = config::load(&file, &read).unwrap_or_else(|error| panic!("{error}"));
         change(&mut config);
-        let surroundings = Surroundings { file: Some(file), files: read, log: None };
+        let surroundings =
+            Surroundings { file: Some(file), files: read, ..Surroundings::default() };
         let app = App::start(config, surroundings).unwrap_or_else(|error| panic!("{error}"));
         let addresses = app.addresses().clone();
         Self {

@@ -1,6 +1,6 @@
 //! What the kernel says of this process: memory, descriptors, processor time, threads.
 //!
-//! Read by `encode_process` at a scrape, from `/proc/self` (proc(5)). Where a file is absent, as on
+//! Read by `metrics` at a scrape and by `capacity` all the time, from `/proc/self` (proc(5)). Where a file is absent, as on
 //! other systems, the value is; what was never read is never made up. A scrape must not grow with
 //! the number of connections.
 
@@ -8,7 +8,7 @@ use std::{fs, path::Path, time::Duration};
 
 /// One look at the process.
 #[derive(Debug, Default)]
-pub(super) struct Process {
+pub(crate) struct Process {
     /// Bytes in memory.
     pub resident: Option<u64>,
     pub open_fds: Option<u64>,
@@ -20,7 +20,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let status = own("status").unwrap_or_default();
         Self {
             resident: kibibytes(&status, "VmRSS:").map(|kib| kib.saturating_mul(1024)),
@@ -32,9 +32,14 @@ impl Process {
     }
 }
 
+/// Bytes that the process has in memory.
+pub(crate) fn resident() -> Option<u64> {
+    kibibytes(&own("status")?, "VmRSS:").map(|kib| kib.saturating_mul(1024))
+}
+
 /// When the process started, in seconds since 1970. To be asked once: the kernel derives the time
 /// of its boot from the clock, and a step of that must not look like a restart.
-pub(super) fn started() -> Option<f64> {
+pub(crate) fn started() -> Option<f64> {
     let boot = fs::read_to_string("/proc/stat").ok()?;
     start(&own("stat")?, &boot)
 }
