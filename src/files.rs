@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -66,6 +67,26 @@ impl Files {
     }
 }
 
+/// Why a secret in a file is none, if others on this machine may read it; reading by a group is
+/// how Kubernetes lends a file (`fsGroup`) and is nothing to warn of.
+#[must_use]
+pub fn readers_warning(path: &Path) -> Option<String> {
+    const BY_OTHERS: u32 = 0o004;
+    const THROUGH_BY_OTHERS: u32 = 0o001;
+    let has = |path: &Path, bit| fs::metadata(path).is_ok_and(|data| data.mode() & bit != 0);
+    // Links count as what they lead to, and a folder that is closed to others hides what is in it.
+    let real = fs::canonicalize(path).ok()?;
+    let is_open = has(&real, BY_OTHERS)
+        && real.ancestors().skip(1).all(|folder| has(folder, THROUGH_BY_OTHERS));
+    is_open.then(|| {
+        format!(
+            "{}: every user of this machine may read it; `chmod o-r` it, or mount its Kubernetes \
+             Secret with `defaultMode: 0440`",
+            path.display()
+        )
+    })
+}
+
 /// One byte more than `most` where there are more.
 fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for its other end.
@@ -86,9 +107,13 @@ fn hash(bytes: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt, PermissionsExt},
+        path::Path,
+    };
 
-    use super::Files;
+    use super::{Files, readers_warning};
 
     #[test]
     fn a_file_is_read_up_to_its_cap() {
@@ -97,10 +122,42 @@ mod tests {
         fs::write(&path, "12345").unwrap();
         let files = Files::default();
         assert_eq!(files.read(&path, 5).unwrap(), b"12345");
-        let said = |path: &std::path::Path, most| files.read(path, most).unwrap_err().to_string();
+        let said = |path: &Path, most| files.read(path, most).unwrap_err().to_string();
         assert_eq!(said(&path, 4), "the file has more than 4 bytes");
         assert!(said(&folder.path().join("y"), 4).contains("cannot be read: No such file"));
         assert!(said(folder.path(), 4).ends_with("it is no file"));
+    }
+
+    #[test]
+    fn a_secret_is_open_only_where_others_get_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("x"), folder.path().join("link"));
+        fs::write(&path, "secret").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        // A private $TMPDIR hides everything in it.
+        let reachable = |folder: &Path| fs::metadata(folder).unwrap().mode() & 1 != 0;
+        let hidden = !fs::canonicalize(std::env::temp_dir()).unwrap().ancestors().all(reachable);
+        let mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (folder_mode, file_mode, warns) in [
+            (0o755, 0o644, true),
+            (0o711, 0o604, true),
+            (0o755, 0o640, false),
+            (0o750, 0o644, false),
+        ] {
+            mode(folder.path(), folder_mode);
+            mode(&path, file_mode);
+            for path in [&path, &link] {
+                let said = readers_warning(path);
+                assert_eq!(
+                    said.is_some(),
+                    warns && !hidden,
+                    "{folder_mode:o} {file_mode:o}: {said:?}"
+                );
+            }
+        }
+        assert_eq!(readers_warning(&folder.path().join("nowhere")), None);
     }
 
     #[test]

@@ -59,6 +59,10 @@ pub(crate) async fn greet(origin: Origin, accepted: Instant, shard: &Rc<Shard>) 
             visit.refuse(stream, &hello, failure).await;
             None
         }
+        Lane::Serve if view.snapshot.sites.refuses(hello.sni.as_ref()) => {
+            visit.no_such_name(stream, &hello).await;
+            None
+        }
         Lane::Serve => {
             visit.shard.counters.hello(hello.offered(), None, LaneKind::Serve);
             match timeout_at(deadline, tls::accept(stream, &bytes, site, hello.prefers_chacha20()))
@@ -135,12 +139,22 @@ impl Visit<'_> {
     }
 
     async fn refuse(&self, stream: TcpStream, hello: &Hello, failure: Failure) {
-        self.record(Some(hello), failure.reason, None);
+        self.record(Some(hello), Some(failure.reason), None);
+        self.alert(stream, hello, failure.alert).await;
+    }
+
+    /// The hello holds the floor; only its name is nobody's.
+    async fn no_such_name(&self, stream: TcpStream, hello: &Hello) {
+        let failure = HandshakeFailure::UnrecognizedName;
+        self.record(Some(hello), None, Some(failure.as_str()));
+        self.fail::<()>(failure);
+        self.alert(stream, hello, Alert::UnrecognizedName).await;
+    }
+
+    async fn alert(&self, stream: TcpStream, hello: &Hello, alert: Alert) {
         let timer = self.shard.timers.timer();
         match Alert::record_version(hello) {
-            Some(version) => {
-                closing::with_word(stream, &failure.alert.record(version), &timer).await;
-            }
+            Some(version) => closing::with_word(stream, &alert.record(version), &timer).await,
             // SSL 2 has no alert that says it.
             None => closing::politely(stream, &timer).await,
         }
@@ -154,7 +168,7 @@ impl Visit<'_> {
                 self.fail::<()>(HandshakeFailure::Eof);
             }
             Outcome::PlainHttp => {
-                self.record(None, Reason::Malformed, Some("plain HTTP on a TLS port"));
+                self.malformed("plain HTTP on a TLS port");
                 let detail = "this port speaks TLS; send the request to an https:// URL";
                 let (pages, id) = (&self.view.snapshot.error_pages, self.shard.request_ids.next());
                 let answer = respond::raw(StatusCode::BAD_REQUEST, detail, pages, &id);
@@ -163,18 +177,22 @@ impl Visit<'_> {
             Outcome::ProxyHeader => {
                 self.shard.counters.proxy_header(ProxyHeaderResult::Untrusted);
                 let detail = "a PROXY header from a peer that is not expected to send one";
-                self.record(None, Reason::Malformed, Some(detail));
+                self.malformed(detail);
                 closing::politely(stream, &timer).await;
             }
             Outcome::Malformed(error) => {
-                self.record(None, Reason::Malformed, Some(error.label()));
+                self.malformed(error.label());
                 let alert = Alert::DecodeError.record(TLS_1_0);
                 closing::with_word(stream, &alert, &timer).await;
             }
         }
     }
 
-    fn record(&self, hello: Option<&Hello>, reason: Reason, detail: Option<&str>) {
+    fn malformed(&self, detail: &str) {
+        self.record(None, Some(Reason::Malformed), Some(detail));
+    }
+
+    fn record(&self, hello: Option<&Hello>, reason: Option<Reason>, detail: Option<&str>) {
         Refusal { client: self.client, hello, reason, detail }.record(self.shard, self.view);
     }
 }

@@ -48,6 +48,8 @@
 //! - Who a client is: the peer, unless a trusted peer's PROXY header names another, unless that is a
 //!   trusted proxy whose forwarding fields name yet another. Nobody else is believed.
 //! - TLS settings are per connection, routes are per request.
+//! - A session is taken up by every replica with the secret, under the name it was made for, and never
+//!   by a site that asks other things of a client: what it asks is in the key.
 //! - Nothing on the request path takes a lock, crosses a thread or looks up a label. Workers share
 //!   counters that each writes alone, and nothing else. Log lines and the spans of sampled requests
 //!   go into bounded queues that nobody waits for.

@@ -21,8 +21,8 @@ pub(crate) struct Refusal<'a> {
     pub client: ClientAddr,
     /// What it offered, where that could be read.
     pub hello: Option<&'a Hello>,
-    /// What it fails by.
-    pub reason: Reason,
+    /// What it fails by; none where it holds the floor and is refused for something else.
+    pub reason: Option<Reason>,
     /// In words, where the reason alone says too little.
     pub detail: Option<&'a str>,
 }
@@ -31,7 +31,7 @@ impl Refusal<'_> {
     /// Counts it and writes its line, unless this client had its lines of this minute.
     pub(crate) fn record(&self, shard: &Shard, view: &View) {
         let offered = self.hello.map_or(Offered::None, Hello::offered);
-        shard.counters.hello(offered, Some(self.reason), LaneKind::Refuse);
+        shard.counters.hello(offered, self.reason, LaneKind::Refuse);
         let Some(suppressed) = shard.shared.refusals.admit(self.client.ip, Instant::now()) else {
             return;
         };
@@ -43,10 +43,10 @@ impl Refusal<'_> {
             listener = ListenerKind::Https.as_str(),
             sni = self.hello.and_then(|hello| hello.sni.as_ref()).map(|sni| sni.as_str()),
             offered = offered.as_str(),
-            reason = self.reason.as_str(),
+            reason = self.reason.map_or("none", Reason::as_str),
             detail = self.detail,
             ja4 = ja4.as_ref().map(|ja4| ja4.as_str()),
-            policy = "floor",
+            policy = if self.reason.is_some() { "floor" } else { "none" },
             lane = LaneKind::Refuse.as_str(),
             generation = view.snapshot.generation,
             suppressed = (suppressed > 0).then_some(suppressed),

@@ -118,6 +118,8 @@ labels! {
         Timeout = "timeout",
         /// The client sent an alert: often it does not trust the certificate.
         AlertReceived = "alert_received",
+        /// No name, or one that nobody here has, where such clients are refused.
+        UnrecognizedName = "unrecognized_name",
         /// Nothing in common after all.
         PeerIncompatible = "peer_incompatible",
         /// The client broke the protocol.

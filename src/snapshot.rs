@@ -85,7 +85,7 @@ impl Snapshot {
     pub fn build(config: Config, basis: &Basis<'_>) -> Result<(Self, Vec<Problem>), Problems> {
         let Basis { generation, metrics, files, .. } = *basis;
         let mut problems = Vec::new();
-        let sites = kept(tls::build(&config.tls, files, now()), &mut problems);
+        let sites = kept(sites(&config, basis), &mut problems);
         let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref(), files);
         let hash = kept(hash.map_err(|problem| vec![problem]), &mut problems);
         let pages = kept(ErrorPages::load(&config.errors, files), &mut problems);
@@ -135,6 +135,13 @@ fn bad_level(config: &Config) -> Option<Problem> {
     let error = telemetry::check(&config.log.level).err()?;
     let text = format!("found \"{}\": {error}", config.log.level);
     Some(Problem { place: config.log.level_place.clone(), text })
+}
+
+/// Certificates, floors and what is asked of clients; sessions of the sites before go on.
+fn sites(config: &Config, basis: &Basis<'_>) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
+    let before = basis.before.map(|before| before.sites.tickets());
+    let counters = basis.metrics.tickets();
+    tls::build(&config.tls, tls::Basis { files: basis.files, now: now(), before, counters })
 }
 
 /// All upstreams, as numbered in the configuration.

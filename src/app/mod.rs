@@ -39,6 +39,7 @@ use crate::{
     snapshot::{Basis, Snapshot},
     sockets::Inherited,
     telemetry::Telemetry,
+    tls::watch_expiry,
     traces::{self, Tracer},
     upstream::control::{self, Care},
     worker::{self, Setup, Socket},
@@ -224,10 +225,12 @@ impl App {
         let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
         let published = Arc::clone(&self.published);
         self.start_thread("control", |stop| async move {
-            let ceiling = move || published.snapshot().capacity.memory;
+            let ceiling = || published.snapshot().capacity.memory;
+            let endings = || published.snapshot().sites.endings().collect::<Vec<_>>();
             tokio::select! {
                 () = control::keep(orders, stop) => {}
                 () = pressure.watch(ceiling) => {}
+                never = watch_expiry(endings) => match never {},
             }
         })?;
         if care.send(Care::For { fleets, dns, first }).is_ok()

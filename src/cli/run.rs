@@ -19,6 +19,7 @@ use crate::{
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let files = Files::default();
     let config = config::load(path, &files)?;
+    let has_secret = config.tls.ticket_secret.is_some();
     let inherited = Inherited::take();
     let surroundings = Surroundings { file: Some(path.to_owned()), files, log: None, inherited };
     serve(config, surroundings, |app| {
@@ -33,6 +34,10 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
             connections = app.capacity().connections,
             memory = app.capacity().memory,
         );
+        if !has_secret {
+            let text = "no tls.ticket_secret: sessions resume on this replica only";
+            tracing::info!(event = "config", "{text}");
+        }
         Ok(())
     })
 }

@@ -19,6 +19,7 @@ mod redirect_target;
 mod resolve;
 mod routes;
 mod shape;
+mod tls;
 mod traces;
 mod types;
 mod units;
@@ -41,11 +42,11 @@ pub use redirect_target::{Given, RedirectTarget};
 pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
 };
+pub use tls::{CertificateSource, Stranger, Tls, TlsHost};
 pub use traces::{HAS_TRACES, Traces};
 pub use types::{
-    Algorithm, AtCapacity, CertificateSource, ClientBounds, Compression, Config, Drain, FileAt,
-    ForwardedStyle, Forwarding, Hsts, Limits, Listen, Log, LogFormat, Reload, RouteBounds, Tls,
-    TlsHost,
+    Algorithm, AtCapacity, ClientBounds, Compression, Config, Drain, FileAt, ForwardedStyle,
+    Forwarding, Hsts, Limits, Listen, Log, LogFormat, Reload, RouteBounds,
 };
 pub use upstream::{
     Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,

@@ -115,6 +115,18 @@ pub(super) struct Tls {
     /// Which certificates clients have to show, or may.
     #[schemars(with = "ClientAuth")]
     pub client_auth: Option<Spanned<ClientAuth>>,
+    /// What a client gets that names no host: default (the certificates above) or refuse.
+    #[schemars(with = "shape::Stranger")]
+    pub without_sni: Option<Text>,
+    /// What a client gets that names a host no certificate and no host below has.
+    #[schemars(with = "shape::Stranger")]
+    pub unknown_sni: Option<Text>,
+    /// File of secrets for session tickets, one a line; the same on all replicas.
+    #[schemars(with = "shape::File")]
+    pub ticket_secret: Option<Text>,
+    /// How long a session can be resumed.
+    #[schemars(with = "shape::Duration")]
+    pub ticket_lifetime: Option<Text>,
     /// Names with a floor or certificates of their own.
     #[schemars(with = "Vec<TlsHost>")]
     pub hosts: Vec<Spanned<TlsHost>>,
@@ -124,6 +136,22 @@ pub(super) struct Tls {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Certificate {
+    /// PEM file of the chain, leaf first; relative to this file's folder.
+    #[schemars(with = "shape::File")]
+    pub chain: Option<Text>,
+    /// PEM file of the private key (PKCS#8, PKCS#1 or SEC1), not encrypted.
+    #[schemars(with = "shape::File")]
+    pub key: Option<Text>,
+    /// File of an OCSP response (DER, PEM or base64), stapled while it is fresh.
+    #[schemars(with = "shape::File")]
+    #[serde(default)]
+    pub ocsp: Option<Text>,
+}
+
+/// A certificate chain and its key, shown to API servers.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShownCertificate {
     /// PEM file of the chain, leaf first; relative to this file's folder.
     #[schemars(with = "shape::File")]
     pub chain: Option<Text>,

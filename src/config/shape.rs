@@ -49,6 +49,8 @@ shapes! {
     Address = { "type": "string", "pattern": "^([0-9.]+|\\[[0-9a-fA-F:.]+\\]):[0-9]{1,5}$" };
     /// `10.0.0.0/8`, `2001:db8::/32`, `10.0.0.1`
     Network = { "type": "string", "pattern": "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$" };
+    /// What a client gets whose name is nobody's.
+    Stranger = { "type": "string", "enum": ["default", "refuse"] };
     /// A path of a file.
     File = { "type": "string", "minLength": 1 };
     /// Any word.

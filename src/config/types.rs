@@ -7,8 +7,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{ClientAuth, Dns, Errors, Place, PlainHttp, Route, Traces, Upstream};
-use crate::{host::HostPattern, network::Network, version::TlsVersion};
+use super::{Dns, Errors, Place, PlainHttp, Route, Tls, Traces, Upstream};
+use crate::network::Network;
 
 /// A whole configuration.
 #[derive(Clone, Debug, Serialize)]
@@ -64,65 +64,6 @@ pub struct Listen {
     pub half_close: bool,
     /// Worker threads; 0 is one per CPU that the cgroup allows.
     pub workers: usize,
-}
-
-/// `[tls]`: the floor and the certificates.
-#[derive(Clone, Debug, Serialize)]
-pub struct Tls {
-    /// The floor.
-    pub minimum: TlsVersion,
-    /// Certificates for every name that no host below claims.
-    pub certificates: Vec<CertificateSource>,
-    /// What is asked of clients; none: no certificate.
-    pub client_auth: Option<ClientAuth>,
-    /// Names with a floor or certificates of their own.
-    pub hosts: Vec<TlsHost>,
-}
-
-/// `[[tls.hosts]]`
-#[derive(Clone, Debug, Serialize)]
-pub struct TlsHost {
-    /// Exact names and wildcards; never `Any`.
-    pub names: Vec<HostPattern>,
-    /// The floor for these names; never below `tls.minimum`.
-    pub minimum: TlsVersion,
-    /// Empty: those of `[tls]`.
-    pub certificates: Vec<CertificateSource>,
-    /// What is asked of clients of these names; none: no certificate.
-    pub client_auth: Option<ClientAuth>,
-    /// Where the host stands, for problems found later.
-    #[serde(skip)]
-    pub place: Place,
-}
-
-/// A chain and its key.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
-pub enum CertificateSource {
-    /// PEM files; both paths are absolute or relative to the working directory by now.
-    Files {
-        /// The chain, leaf first.
-        chain: PathBuf,
-        /// The private key.
-        key: PathBuf,
-        /// Where the chain's value stands.
-        #[serde(skip)]
-        chain_place: Place,
-        /// Where the key's value stands.
-        #[serde(skip)]
-        key_place: Place,
-    },
-    /// PEM text made by the process itself (`tlsfloor demo`).
-    Memory {
-        /// Under which name metrics show it.
-        name: String,
-        /// The chain, leaf first.
-        #[serde(skip)]
-        chain: String,
-        /// The private key.
-        #[serde(skip)]
-        key: String,
-    },
 }
 
 /// A file that something else than a certificate is in.

@@ -18,6 +18,8 @@ pub enum Alert {
     ProtocolVersion,
     /// 86: the client could do better and did not.
     InappropriateFallback,
+    /// 112: no such host here (RFC 6066 3).
+    UnrecognizedName,
 }
 
 const ALERT: u8 = 0x15;
@@ -33,6 +35,7 @@ impl Alert {
             Self::DecodeError => 50,
             Self::ProtocolVersion => 70,
             Self::InappropriateFallback => 86,
+            Self::UnrecognizedName => 112,
         }
     }
 

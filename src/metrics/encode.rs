@@ -172,7 +172,16 @@ impl Metrics {
             "tlsfloor_handshake_duration_seconds",
             "Seconds from accept to the end of a handshake",
         );
-        histograms(to, what, "resumed", durations)
+        histograms(to, what, "resumed", durations)?;
+        let help = "Session tickets that clients brought, by what became of them";
+        let mut family =
+            to.encode_descriptor("tlsfloor_tickets", help, None, MetricType::Counter)?;
+        for (result, count) in self.tickets.counts() {
+            family
+                .encode_family(&[("result", result)])?
+                .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+        }
+        Ok(())
     }
 
     fn requests(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

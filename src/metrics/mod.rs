@@ -14,6 +14,7 @@ mod families;
 mod fleet;
 mod labels;
 mod lost;
+mod tickets;
 
 use std::{
     collections::BTreeMap,
@@ -36,12 +37,14 @@ pub use labels::{
     UpstreamOutcome,
 };
 pub use lost::{LostSpans, count_lost_lines_by};
+pub use tickets::{TicketCounters, TicketResult};
 
 /// Everything that is counted in this process.
 #[derive(Debug)]
 pub struct Metrics {
     workers: Box<[Arc<Counters>]>,
     families: Mutex<Families>,
+    tickets: Arc<TicketCounters>,
     generation: AtomicU64,
     loaded: AtomicU64,
     /// Whether the last attempt failed.
@@ -67,6 +70,7 @@ impl Metrics {
         Arc::new(Self {
             workers: (0..workers).map(|_| Arc::default()).collect(),
             families: Mutex::default(),
+            tickets: Arc::default(),
             generation: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
             stale: AtomicBool::new(false),
@@ -106,6 +110,11 @@ impl Metrics {
     #[must_use]
     pub fn lost_spans(&self) -> LostSpans {
         self.lost_spans.clone()
+    }
+
+    /// The counters of session tickets.
+    pub fn tickets(&self) -> Arc<TicketCounters> {
+        Arc::clone(&self.tickets)
     }
 
     /// A configuration came into force, with certificates that end then: a name and seconds since

@@ -231,13 +231,15 @@ fn session(state: &CommonState) -> Session {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::read_hello;
     use crate::{
         config::{CertificateSource, Tls},
         files::Files,
         hello::{Outcome, read, samples::families},
         policy::{Verdict, judge},
-        tls::{Site, Sites, build},
+        tls::{Basis, Site, Sites, build},
         version::TlsVersion,
     };
 
@@ -251,9 +253,10 @@ mod tests {
             key: key.serialize_pem(),
         };
         let minimum = TlsVersion::Tls12;
-        let tls =
-            Tls { minimum, certificates: vec![certificate], client_auth: None, hosts: Vec::new() };
-        build(&tls, &Files::default(), 1_800_000_000).unwrap().0
+        let tls = Tls::new(minimum, vec![certificate]);
+        let (files, counters) = (Files::default(), Arc::default());
+        let basis = Basis { files: &files, now: 1_800_000_000, before: None, counters };
+        build(&tls, basis).unwrap().0
     }
 
     /// Whether rustls would go on after this hello.

@@ -3,7 +3,7 @@
 //! Called by `sites` for each certificate of a configuration. Everything wrong with it is named
 //! with its file and key; what is only doubtful is a warning.
 
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{net::IpAddr, ops::Range, path::Path, sync::Arc};
 
 use rustls::{
     crypto::aws_lc_rs,
@@ -15,10 +15,14 @@ use x509_parser::{
     public_key::PublicKey,
 };
 
-use super::pem;
+use super::{
+    expiry::{Ending, Expiring},
+    ocsp::Staple,
+    pem,
+};
 use crate::{
     config::{CertificateSource, Place, Problem},
-    files::{FileError, Files},
+    files::{self, FileError, Files},
     host::{Host, HostPattern},
     policy::KeyKind,
 };
@@ -30,6 +34,8 @@ pub(super) struct Certificate {
     pub name: String,
     /// For rustls.
     pub key: Arc<CertifiedKey>,
+    /// The same with an OCSP response, and when that counts, in seconds since 1970.
+    stapled: Option<(Arc<CertifiedKey>, Range<i64>)>,
     /// The kind of its key.
     pub kind: KeyKind,
     /// Host names that it covers.
@@ -62,6 +68,7 @@ impl Certificate {
         let key = text(source, Part::Key, files).and_then(|text| Ok(pem::key(&text)?));
         let chain = findings.keep(chain, &places.chain, &path(source, Part::Chain));
         let key = findings.keep(key, &places.key, &path(source, Part::Key));
+        warn_of_readers(source, &places, findings);
         let (mut chain, key) = (chain?, key?);
         mend_order(&mut chain, &name, &places, findings);
         let leaf = Leaf::read(chain.first()?);
@@ -74,8 +81,26 @@ impl Certificate {
         }
         let certified = certify(chain, key);
         let certified = findings.keep(certified, &places.key, &path(source, Part::Key))?;
+        let stapled = stapled(source, &certified, findings);
+        let key = Arc::new(certified);
         let Leaf { kind, names, addresses, expires, .. } = leaf;
-        Some(Self { name, key: Arc::new(certified), kind, names, addresses, expires })
+        Some(Self { name, key, stapled, kind, names, addresses, expires })
+    }
+
+    /// What is served at a time: with an OCSP response while that is fresh.
+    #[must_use]
+    pub(super) fn served(&self, now: i64) -> &Arc<CertifiedKey> {
+        match &self.stapled {
+            Some((stapled, fresh)) if fresh.contains(&now) => stapled,
+            _ => &self.key,
+        }
+    }
+
+    /// When it ends, and its OCSP response.
+    pub(super) fn endings(&self) -> impl Iterator<Item = Ending> {
+        let ending = |kind, ends| Ending { kind, name: self.name.clone(), ends };
+        let staple = self.stapled.as_ref().map(|(_, fresh)| ending(Expiring::Staple, fresh.end));
+        [ending(Expiring::Certificate, self.expires)].into_iter().chain(staple)
     }
 
     /// Whether a client that asks for `host` accepts this certificate's names.
@@ -218,6 +243,35 @@ fn certify(
             Err(CertificateError::Mismatch)
         }
         Err(error) => Err(CertificateError::Key(error)),
+    }
+}
+
+/// A key that others on this machine may read.
+fn warn_of_readers(source: &CertificateSource, places: &Places, findings: &mut Findings<'_>) {
+    if let CertificateSource::Files { key, .. } = source {
+        let place = places.key.clone();
+        let text = files::readers_warning(key);
+        findings.warnings.extend(text.map(|text| Problem { place, text }));
+    }
+}
+
+/// The certificate with the OCSP response of its file, where that can be stapled.
+fn stapled(
+    source: &CertificateSource,
+    certified: &CertifiedKey,
+    findings: &mut Findings<'_>,
+) -> Option<(Arc<CertifiedKey>, Range<i64>)> {
+    let CertificateSource::Files { ocsp: Some(file), .. } = source else { return None };
+    let leaf = certified.cert.first()?;
+    match Staple::load(file, findings.files, leaf, findings.now) {
+        Ok(Staple { der, fresh }) => {
+            let stapled = CertifiedKey { ocsp: Some(der), ..certified.clone() };
+            Some((Arc::new(stapled), fresh))
+        }
+        Err(text) => {
+            findings.warnings.push(Problem { place: file.place.clone(), text });
+            None
+        }
     }
 }
 

@@ -63,7 +63,11 @@ pub(super) fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemErro
 /// # Errors
 /// Where there is none, more than one, or one that is encrypted.
 pub(super) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
-    let items = items(text)?;
+    let items = match items(text) {
+        // The older form has fields in front of the base64, which nobody reads.
+        Err(PemError::Broken(_)) if is_encrypted(text) => return Err(PemError::EncryptedKey),
+        items => items?,
+    };
     let has_certificate = items.iter().any(|item| matches!(item, Item::X509Certificate(_)));
     let mut keys: Vec<_> = items.into_iter().filter_map(private_key).collect();
     match (keys.len(), keys.pop()) {

@@ -13,7 +13,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use super::{certificate::Certificate, client_auth::ClientAuth};
+use super::{certificate::Certificate, client_auth::ClientAuth, clock, tickets::Ticketer};
 use crate::{
     host::Host,
     policy::{Auth, Policy, Served, Suite},
@@ -36,15 +36,15 @@ impl Settings {
     /// For a floor, certificates, and what is asked of clients.
     ///
     /// # Errors
-    /// Where the system has no random numbers.
+    /// Where rustls has nothing for that floor.
     pub(super) fn new(
         minimum: TlsVersion,
         certificates: &[Arc<Certificate>],
         client_auth: Option<&ClientAuth>,
+        ticketer: Arc<Ticketer>,
     ) -> Result<Self, SettingsError> {
         let mut ours = server_config(minimum, certificates, client_auth)?;
-        // A site of its own ticketer: a session never moves to a site with another floor.
-        ours.ticketer = aws_lc_rs::Ticketer::new()?;
+        ours.ticketer = ticketer;
         ours.ignore_client_order = true;
         let mut theirs = ours.clone();
         theirs.ignore_client_order = false;
@@ -137,6 +137,7 @@ impl ResolvesServerCert for Choice {
         let chosen = usable().find(|certificate| covers(certificate));
         // A certificate with another name still lets the client say what it expected.
         let chosen = chosen.or_else(|| usable().next()).or_else(|| self.0.first());
-        chosen.map(|certificate| Arc::clone(&certificate.key))
+        let now = i64::try_from(clock::now()).unwrap_or(i64::MAX);
+        chosen.map(|certificate| Arc::clone(certificate.served(now)))
     }
 }

@@ -8,12 +8,15 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     certificate::{Certificate, Findings},
     client_auth::ClientAuth,
+    expiry::Ending,
     settings::{self, Settings},
+    tickets::Tickets,
 };
 use crate::{
-    config::{self, CertificateSource, Problem, Tls, TlsHost},
-    files::Files,
+    config::{self, CertificateSource, Problem, Stranger, Tls, TlsHost},
+    files::{self, Files},
     host::{Host, HostPattern},
+    metrics::TicketCounters,
     policy::{KeyKind, Policy},
     version::TlsVersion,
 };
@@ -61,6 +64,9 @@ pub struct Sites {
     /// By the suffix behind the star.
     wildcard: HashMap<Box<str>, Arc<Site>>,
     rest: Arc<Site>,
+    without_sni: Stranger,
+    unknown_sni: Stranger,
+    tickets: Tickets,
 }
 
 impl Sites {
@@ -71,6 +77,27 @@ impl Sites {
         let parent = host.as_str().split_once('.').map(|(_, parent)| parent);
         let wildcard = || parent.and_then(|parent| self.wildcard.get(parent));
         self.exact.get(host).or_else(wildcard).unwrap_or(&self.rest)
+    }
+
+    /// Whether a client that asks for this name, or for none, is refused for it
+    /// (`tls.without_sni`, `tls.unknown_sni`).
+    #[must_use]
+    pub fn refuses(&self, sni: Option<&Host>) -> bool {
+        match sni {
+            None => self.without_sni == Stranger::Refuse,
+            Some(host) => {
+                let site = self.find(Some(host));
+                self.unknown_sni == Stranger::Refuse
+                    && std::ptr::eq(site, &*self.rest)
+                    && !site.certificates.iter().any(|certificate| certificate.covers(host))
+            }
+        }
+    }
+
+    /// What makes and opens session tickets, for the [`Basis`] of the sites that come next.
+    #[must_use]
+    pub fn tickets(&self) -> &Tickets {
+        &self.tickets
     }
 
     /// Whether the certificate that a client gets for such a name bears it.
@@ -100,20 +127,49 @@ impl Sites {
     /// The name of each certificate and file of revocation lists, and when it ends, in seconds
     /// since 1970.
     pub fn expiries(&self) -> impl Iterator<Item = (String, i64)> {
-        let sites = self.exact.values().chain(self.wildcard.values()).chain([&self.rest]);
-        sites.flat_map(|site| {
-            let certificates = site.certificates.iter().map(|one| (one.name.clone(), one.expires));
-            certificates.chain(site.client_auth.as_deref().and_then(ClientAuth::expiry))
-        })
+        let sites = self.sites().filter_map(|site| site.client_auth.as_deref());
+        let lists = sites.filter_map(ClientAuth::expiry);
+        self.certificates().map(|one| (one.name.clone(), one.expires)).chain(lists)
     }
+
+    /// What of all this ends, certificates and OCSP responses.
+    pub fn endings(&self) -> impl Iterator<Item = Ending> {
+        self.certificates().flat_map(|one| one.endings())
+    }
+
+    fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        self.sites().flat_map(|site| &site.certificates)
+    }
+
+    fn sites(&self) -> impl Iterator<Item = &Arc<Site>> {
+        self.exact.values().chain(self.wildcard.values()).chain([&self.rest])
+    }
+}
+
+/// What sites are built with beside `[tls]`.
+#[derive(Debug)]
+pub struct Basis<'a> {
+    /// What reads their files.
+    pub files: &'a Files,
+    /// Seconds since 1970.
+    pub now: i64,
+    /// Tickets of the sites in force, whose sessions are to go on.
+    pub before: Option<&'a Tickets>,
+    /// Where tickets are counted.
+    pub counters: Arc<TicketCounters>,
 }
 
 /// Builds all sites; also gives what is doubtful about them.
 ///
 /// # Errors
 /// Every problem at once.
-pub fn build(tls: &Tls, files: &Files, now: i64) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
-    let mut builder = Builder { findings: Findings::new(files, now) };
+pub fn build(tls: &Tls, basis: Basis<'_>) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
+    let Basis { files, now, before, counters } = basis;
+    let mut findings = Findings::new(files, now);
+    let tickets = Tickets::load(tls, files, before, counters);
+    let tickets = tickets.map_err(|found| findings.problems.extend(found)).ok();
+    findings.warnings.extend(ticket_readers(tls));
+    let mut builder = Builder { findings, tickets };
     let common = builder.certificates(&tls.certificates);
     let asked = builder.client_auth(tls.client_auth.as_ref());
     let rest = builder.site(tls.minimum, &common, asked.clone());
@@ -126,10 +182,17 @@ pub fn build(tls: &Tls, files: &Files, now: i64) -> Result<(Sites, Vec<Problem>)
     });
     let hosts: Vec<_> = hosts.collect();
     let Findings { problems, warnings, .. } = builder.findings;
-    let (Some(rest), true) = (rest, problems.is_empty()) else {
+    let (Some(rest), Some(tickets), true) = (rest, builder.tickets, problems.is_empty()) else {
         return Err(problems);
     };
-    let mut sites = Sites { exact: HashMap::new(), wildcard: HashMap::new(), rest };
+    let mut sites = Sites {
+        exact: HashMap::new(),
+        wildcard: HashMap::new(),
+        rest,
+        without_sni: tls.without_sni,
+        unknown_sni: tls.unknown_sni,
+        tickets,
+    };
     for (host, site) in tls.hosts.iter().zip(hosts) {
         for name in &host.names {
             let Some(site) = &site else { continue };
@@ -151,8 +214,19 @@ impl Sites {
     }
 }
 
+/// A file of ticket secrets that others on this machine may read.
+fn ticket_readers(tls: &Tls) -> Option<Problem> {
+    let file = tls.ticket_secret.as_ref()?;
+    files::readers_warning(&file.path).map(|text| Problem { place: file.place.clone(), text })
+}
+
+/// What tickets say of client certificates where none are asked for.
+const NO_CLIENT_AUTH: &[u8] = b"none";
+
 struct Builder<'a> {
     findings: Findings<'a>,
+    /// None where there is a problem with them.
+    tickets: Option<Tickets>,
 }
 
 impl Builder<'_> {
@@ -215,7 +289,10 @@ impl Builder<'_> {
     ) -> Option<Arc<Site>> {
         let policy = settings::policy(minimum, certificates);
         let certificates = certificates.to_vec();
-        match Settings::new(minimum, &certificates, client_auth.as_deref()) {
+        let asked = client_auth.as_deref().map(ClientAuth::fingerprint);
+        let asked = asked.as_ref().map_or(NO_CLIENT_AUTH, |print| print.as_slice());
+        let ticketer = self.tickets.as_mut()?.of_context(minimum, asked);
+        match Settings::new(minimum, &certificates, client_auth.as_deref(), ticketer) {
             Ok(settings) => Some(Arc::new(Site { policy, settings, client_auth, certificates })),
             Err(error) => {
                 self.findings.problems.push(Problem::bare("tls", error.to_string()));

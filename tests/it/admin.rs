@@ -8,7 +8,7 @@ use crate::{
     cli::{Folder, Running},
     support::{
         client::{Answer, TlsClient, bytes, empty, http1, plain_get},
-        eventually,
+        eventually, private_folder,
         proxy::{Proxy, base},
         upstream::Upstream,
     },
@@ -87,7 +87,7 @@ async fn a_reload_says_what_came_of_it() {
 #[tokio::test]
 async fn whoever_changes_something_shows_the_token() {
     let upstream = Upstream::text("hello").await;
-    let dir = tempfile::TempDir::new().unwrap();
+    let dir = private_folder();
     std::fs::write(dir.path().join("token"), format!("{TOKEN}\n")).unwrap();
     let text = base(upstream.address)
         .replace("admin = ", "admin_token = \"token\"\n        admin = ")
@@ -150,6 +150,7 @@ fn the_level_of_the_log_changes_while_running_and_a_reload_leaves_it() {
     let upstream = runtime.block_on(Upstream::text("hello"));
     let folder = Folder::new(&base(upstream.address));
     let mut running = Running::start(&folder);
+    assert!(running.event("config")["message"].as_str().unwrap().contains("ticket_secret"));
     let put = |level: &'static str| runtime.block_on(ask(running.admin, "PUT", "/log", &[], level));
     for wrong in ["", "{}", "tlsfloor=loud", "{\"level\": 3}"] {
         let answer = put(wrong);
@@ -181,6 +182,7 @@ fn a_reload_that_fails_is_in_the_log_with_file_and_line() {
     let text = format!("{}[reload]\npoll = \"20ms\"\n", base(upstream.address));
     let folder = Folder::new(&text);
     let mut running = Running::start(&folder);
+    assert!(running.event("config")["message"].as_str().unwrap().contains("ticket_secret"));
     let file = folder.dir.path().join("tlsfloor.toml");
     std::fs::write(&file, format!("{text}[log]\nrefused_per_minute = -1\nformt = \"text\"\n"))
         .unwrap();

@@ -1,5 +1,10 @@
 //! Certificates and keys: what is wrong with each, in its words and with its file.
 
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
+
 use tempfile::TempDir;
 use tlsfloor::{
     config,
@@ -9,17 +14,23 @@ use tlsfloor::{
     snapshot::{Basis, Snapshot},
 };
 
-use crate::support::pki::Pki;
+use crate::support::{pki::Pki, private_folder};
 
 /// A folder of PEM files and what is said of a configuration that names `c.pem` and `k.pem`.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(crate) fn new(chain: &str, key: &str) -> Self {
-        let folder = Self(TempDir::new().unwrap());
+        let folder = Self(private_folder());
         folder.write("c.pem", chain);
         folder.write("k.pem", key);
         folder
+    }
+
+    /// What others on this machine may do with a file or, without a name, the folder.
+    fn mode(&self, name: &str, mode: u32) {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(self.0.path().join(name), permissions).unwrap();
     }
 
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
@@ -28,8 +39,13 @@ impl Folder {
 
     /// Warnings, or problems, one a line; the folder itself is left out.
     pub(crate) fn build(&self, more: &str) -> Result<String, String> {
+        self.build_with("", more)
+    }
+
+    /// As `build`, with more of `[tls]`.
+    fn build_with(&self, tls: &str, more: &str) -> Result<String, String> {
         let text = format!(
-            "[tls]\ncertificates = [{{ chain = \"c.pem\", key = \"k.pem\" }}]\n\
+            "[tls]\ncertificates = [{{ chain = \"c.pem\", key = \"k.pem\" }}]\n{tls}\
              [[upstreams]]\nname = \"a\"\nservers = [\"http://127.0.0.1:1\"]\n{more}"
         );
         let config = config::parse(&text, &self.0.path().join("t.toml")).unwrap();
@@ -137,6 +153,48 @@ fn a_chain_that_does_not_begin_with_its_leaf_is_mended() {
     assert!(warning.contains("does not begin with the leaf"), "{warning}");
     let right = format!("{}{}", good.chain_pem(), pki.authority_pem());
     assert_eq!(Folder::new(&right, good.key_pem()).build(""), Ok(String::new()));
+}
+
+#[test]
+fn a_key_that_others_may_read_is_warned_of() {
+    let good = Pki::shared().issue(&["localhost"]);
+    let folder = Folder::new(good.chain_pem(), good.key_pem());
+    folder.mode("", 0o755);
+    let reachable = |folder: &Path| std::fs::metadata(folder).unwrap().mode() & 1 != 0;
+    if !std::fs::canonicalize(folder.0.path()).unwrap().ancestors().all(reachable) {
+        // A private $TMPDIR hides everything in it.
+        assert_eq!(folder.build(""), Ok(String::new()));
+        return;
+    }
+    for (mode, warns) in [(0o644, true), (0o604, true), (0o640, false), (0o600, false)] {
+        folder.mode("k.pem", mode);
+        let warning = folder.build("").unwrap();
+        assert_eq!(warning.starts_with(&format!("{KEY}every user of this machine")), warns);
+        assert_eq!(warning.is_empty(), !warns, "{mode:o}: {warning}");
+    }
+    let secret = "a".repeat(32);
+    folder.write("t.key", &secret);
+    folder.mode("t.key", 0o644);
+    let tickets = folder.build_with("ticket_secret = \"t.key\"\n", "").unwrap();
+    let place = "t.toml:3:17 tls.ticket_secret: t.key: every user of this machine may read it";
+    assert!(tickets.starts_with(place), "{tickets}");
+    assert!(tickets.contains("chmod o-r") && tickets.contains("defaultMode: 0440"), "{tickets}");
+}
+
+#[test]
+fn both_forms_of_an_encrypted_key_are_told() {
+    let good = Pki::shared().issue(&["localhost"]);
+    let older = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
+                 DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n\
+                 AAAA\n-----END EC PRIVATE KEY-----\n";
+    let newer =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    for key in [older, newer] {
+        let problem = Folder::new(good.chain_pem(), key).build("").unwrap_err();
+        let said =
+            "the private key is encrypted; decrypt it with `openssl pkey -in FILE -out FILE`";
+        assert_eq!(problem, format!("{KEY}{said}"));
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::support::{
     client::{plain_get, raw},
     hellos::families,
     pki::Pki,
-    proxy,
+    private_folder, proxy,
     upstream::Upstream,
 };
 
@@ -37,7 +37,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     pub(crate) fn new(text: &str) -> Self {
-        let dir = TempDir::new().unwrap();
+        let dir = private_folder();
         let issued = Pki::shared().issue(&["localhost", "127.0.0.1"]);
         std::fs::write(dir.path().join("chain.pem"), issued.chain_pem()).unwrap();
         std::fs::write(dir.path().join("key.pem"), issued.key_pem()).unwrap();
@@ -47,6 +47,11 @@ impl Folder {
 
     pub(crate) fn config(&self) -> PathBuf {
         self.dir.path().join("tlsfloor.toml")
+    }
+
+    /// What `tlsfloor check` says of it: exit code, standard output and standard error.
+    pub(crate) fn check(&self) -> (Option<i32>, String, String) {
+        output(&["check", "-c", text(&self.config())])
     }
 }
 
@@ -212,7 +217,7 @@ fn check_says_good_without_listening() {
     let config = proxy::base(taken.local_addr().unwrap());
     let here = format!("https = [\"{}\"]", taken.local_addr().unwrap());
     let folder = Folder::new(&config.replace("https = [\"127.0.0.1:0\"]", &here));
-    let (code, out, err) = output(&["check", "-c", text(&folder.config())]);
+    let (code, out, err) = folder.check();
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     assert!(out.contains("good"), "{out}");
     let (code, _, err) = output(&["run", "-c", text(&folder.config())]);
@@ -226,7 +231,7 @@ fn check_names_a_key_that_does_not_match_with_its_file() {
     let folder = Folder::new(&proxy::base("127.0.0.1:1".parse().unwrap()));
     let other = Pki::shared().issue(&["localhost"]);
     std::fs::write(folder.dir.path().join("key.pem"), other.key_pem()).unwrap();
-    let (code, _, err) = output(&["check", "-c", text(&folder.config())]);
+    let (code, _, err) = folder.check();
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("key.pem") && err.contains("tls.certificates[0]"), "{err}");
 }

@@ -178,6 +178,23 @@ async fn the_certificate_is_one_that_the_client_can_check() {
 }
 
 #[tokio::test]
+async fn who_can_verify_one_kind_of_signature_only_gets_that_kind() {
+    let pki = Pki::shared();
+    let names = ["localhost"];
+    let (rsa, ecdsa) = (pki.issue_rsa(&names), pki.issue(&names));
+    let proxy = with_certificates(vec![memory("rsa", &rsa), memory("ecdsa", &ecdsa)]);
+    for version in rustls::ALL_VERSIONS {
+        for (word, expected) in [("RSA", &rsa), ("ECDSA", &ecdsa), ("", &ecdsa)] {
+            let client = TlsClient::http1().only(version);
+            let stream = client.verifying(word).connect(proxy.https).await.unwrap();
+            let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
+            let expected = pem::parse(expected.chain_pem()).unwrap().into_contents();
+            assert!(shown == expected, "{word} over {version:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_session_is_resumed_where_it_was_made_and_nowhere_else() {
     let pki = Pki::shared();
     let upstream = Upstream::text("ok").await;

@@ -66,6 +66,10 @@ mod logs;
 mod machine;
 /// Every metric by name, kind and labels.
 mod metrics;
+/// Names that nobody here has.
+mod names;
+/// OCSP responses from files.
+mod ocsp;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.
 mod plain_http;
 /// What API servers may speak.
@@ -89,6 +93,8 @@ mod routing;
 /// Requests that could be read two ways.
 mod smuggling;
 mod support;
+/// Sessions that are taken up again, on any replica.
+mod tickets;
 /// Spans of requests.
 mod traces;
 /// Other protocols behind an upgrade.

@@ -47,6 +47,7 @@ const CONTRACT: &[(&str, &str, &[&str])] = &[
     ("request_duration_seconds", "histogram", &["route"]),
     ("requests", "counter", &["route", "protocol", "tls_version", "code"]),
     ("requests_malformed", "counter", &[]),
+    ("tickets", "counter", &["result"]),
     ("trace_spans_dropped", "counter", &[]),
     ("upstream_duration_seconds", "histogram", &["upstream"]),
     ("upstream_ejections", "counter", &["upstream"]),

@@ -1,6 +1,6 @@
 //! `[tls]` and `[[tls.hosts]]`
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use toml::Spanned;
 
@@ -9,7 +9,9 @@ use super::{
     value::{self, wrong},
 };
 use crate::{
-    config::{CertificateSource, ClientAuth, Tls, TlsHost, document::Document, raw, raw::Text},
+    config::{
+        CertificateSource, ClientAuth, Stranger, Tls, TlsHost, document::Document, raw, raw::Text,
+    },
     host::HostPattern,
     version::TlsVersion,
 };
@@ -34,8 +36,34 @@ pub(super) fn tls(raw: Option<Spanned<raw::Tls>>, document: &mut Document<'_>) -
         let above = Above { minimum, client_auth: auth.as_ref() };
         hosts.push(host(raw, &format!("tls.hosts[{index}]"), &above, &mut names, document));
     }
-    Tls { minimum, certificates, client_auth: auth, hosts }
+    let words = [("default", Stranger::Default), ("refuse", Stranger::Refuse)];
+    let mut stranger =
+        |value: Option<&Text>, key| value::word(document, value, key, Stranger::Default, &words);
+    let without_sni = stranger(raw.without_sni.as_ref(), "tls.without_sni");
+    let unknown_sni = stranger(raw.unknown_sni.as_ref(), "tls.unknown_sni");
+    let ticket_secret = value::file(document, raw.ticket_secret.as_ref(), "tls.ticket_secret");
+    let ticket_lifetime = value::duration(
+        document,
+        raw.ticket_lifetime.as_ref(),
+        "tls.ticket_lifetime",
+        Tls::TICKET_LIFETIME,
+        TICKET_LIFETIMES,
+    );
+    Tls {
+        minimum,
+        certificates,
+        client_auth: auth,
+        without_sni,
+        unknown_sni,
+        ticket_secret,
+        ticket_lifetime,
+        hosts,
+    }
 }
+
+/// RFC 8446 4.6.1 allows no more than a week.
+const TICKET_LIFETIMES: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(300)..=Duration::from_secs(7 * 86_400);
 
 fn minimum(
     value: Option<&Text>,
@@ -73,18 +101,20 @@ pub(in crate::config) fn certificate(
     document: &mut Document<'_>,
 ) -> Option<CertificateSource> {
     let span = raw.span();
-    let raw::Certificate { chain, key: private } = raw.into_inner();
+    let raw::Certificate { chain, key: private, ocsp } = raw.into_inner();
     let chain_key = format!("{key}.chain");
     let private_key = format!("{key}.key");
     let chain = file(chain, span.clone(), &chain_key, "the PEM file of the chain", document);
     let what = "the PEM file of the private key";
     let private = file(private, span, &private_key, what, document);
+    let ocsp = value::file(document, ocsp.as_ref(), &format!("{key}.ocsp"));
     let (chain, private) = (chain?, private?);
     Some(CertificateSource::Files {
         chain_place: document.place(chain.0, &chain_key),
         key_place: document.place(private.0, &private_key),
         chain: chain.1,
         key: private.1,
+        ocsp,
     })
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::config::{
-    raw::{Certificate, Number, Text},
+    raw::{Number, ShownCertificate, Text},
     shape,
 };
 
@@ -143,6 +143,6 @@ pub(in crate::config) struct UpstreamTls {
     #[schemars(with = "shape::HostName")]
     pub server_name: Option<Text>,
     /// What we show a server that asks for a certificate.
-    #[schemars(with = "Certificate")]
-    pub certificate: Option<Spanned<Certificate>>,
+    #[schemars(with = "ShownCertificate")]
+    pub certificate: Option<Spanned<ShownCertificate>>,
 }

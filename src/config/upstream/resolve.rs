@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::{
         document::Document,
-        raw::{Number, Text},
+        raw::{Certificate, Number, ShownCertificate, Text},
         resolve::{
             tls::{certificate, file},
             value::{self, wrong},
@@ -313,7 +313,11 @@ fn tls(
         }
         name.ok()
     });
-    let certificate =
-        raw.certificate.and_then(|raw| certificate(raw, &at("certificate"), document));
+    let certificate = raw.certificate.and_then(|shown| {
+        let span = shown.span();
+        let ShownCertificate { chain, key } = shown.into_inner();
+        let shown = Spanned::new(span, Certificate { chain, key, ocsp: None });
+        certificate(shown, &at("certificate"), document)
+    });
     UpstreamTls { ca, server_name, certificate }
 }

@@ -55,12 +55,15 @@ pub(crate) struct TlsClient {
     pub name: &'static str,
     /// Its certificate, whatever the server asks for.
     pub shows: Option<Arc<dyn ResolvesClientCert>>,
+    /// In the names of the signature schemes that it can verify.
+    pub verifying: &'static str,
 }
 
 impl TlsClient {
     pub(crate) fn http1() -> Self {
         let alpn = vec![b"http/1.1".to_vec()];
-        Self { versions: rustls::ALL_VERSIONS.to_vec(), alpn, name: "localhost", shows: None }
+        let versions = rustls::ALL_VERSIONS.to_vec();
+        Self { versions, alpn, name: "localhost", shows: None, verifying: "" }
     }
 
     pub(crate) fn http2() -> Self {
@@ -77,8 +80,14 @@ impl TlsClient {
         self
     }
 
+    /// Can verify only the signature schemes whose names have this word.
+    pub(crate) fn verifying(mut self, word: &'static str) -> Self {
+        self.verifying = word;
+        self
+    }
+
     pub(crate) fn config(&self) -> ClientConfig {
-        let mut config = Pki::shared().client_config(&self.versions);
+        let mut config = Pki::shared().client_config(&self.versions, self.verifying);
         config.alpn_protocols.clone_from(&self.alpn);
         if let Some(shown) = &self.shows {
             config.client_auth_cert_resolver = Arc::clone(shown);

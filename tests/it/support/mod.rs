@@ -3,11 +3,20 @@
 pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod hellos;
+pub(crate) mod ocsp;
 pub(crate) mod pki;
 pub(crate) mod proxy;
 pub(crate) mod upstream;
 
-use std::{future::Future, time::Duration};
+use std::{fs::Permissions, future::Future, os::unix::fs::PermissionsExt, time::Duration};
+
+use tempfile::TempDir;
+
+/// A folder that only this user gets into, so that keys in it are nobody else's to read.
+pub(crate) fn private_folder() -> TempDir {
+    let permissions = Permissions::from_mode(0o700);
+    tempfile::Builder::new().permissions(permissions).tempdir().unwrap()
+}
 
 /// No state takes longer than this to come about; only a failure waits it out.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

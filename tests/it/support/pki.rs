@@ -172,14 +172,24 @@ impl Pki {
         Arc::new(config)
     }
 
-    /// A client that trusts this authority and nobody else.
+    /// A client that trusts this authority and nobody else, and verifies the signature schemes
+    /// whose names have this word.
     pub(crate) fn client_config(
         &self,
         versions: &[&'static SupportedProtocolVersion],
+        verifying: &str,
     ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
-        ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let mut provider = aws_lc_rs::default_provider();
+        let schemes = &mut provider.signature_verification_algorithms;
+        let has_word = |scheme: &rustls::SignatureScheme| {
+            scheme.as_str().unwrap().split('_').any(|word| word.starts_with(verifying))
+        };
+        let some: Vec<_> =
+            schemes.mapping.iter().filter(|(scheme, _)| has_word(scheme)).copied().collect();
+        schemes.mapping = some.leak();
+        ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots)

@@ -35,12 +35,12 @@ impl Proxy {
     /// By a whole configuration, in a folder with `chain.pem` and `key.pem` for localhost and
     /// their authority's `ca.pem`.
     pub(crate) fn from_text(text: &str, change: impl FnOnce(&mut Config)) -> Self {
-        Self::in_folder(text, TempDir::new().unwrap(), change)
+        Self::in_folder(text, super::private_folder(), change)
     }
 
     /// As `from_text`, with more certificates: `NAME.pem` and `NAME.key` for some host names each.
     pub(crate) fn from_text_with(text: &str, certificates: &[(&str, &[&str])]) -> Self {
-        let files = TempDir::new().unwrap();
+        let files = super::private_folder();
         for (name, hosts) in certificates {
             let issued = Pki::shared().issue(hosts);
             std::fs::write(files.path().join(format!("{name}.pem")), issued.chain_pem()).unwrap();
@@ -102,6 +102,12 @@ impl Proxy {
         let text = base(SocketAddr::from(([127, 0, 0, 1], 1)));
         let text = text.replace("[\"http://127.0.0.1:1\"]", &format!("{servers:?}"));
         Self::from_text(&format!("{text}\n{keys}"), |config| config.listen.workers = 1)
+    }
+
+    /// What is doubtful about its configuration, one a line.
+    pub(crate) fn warnings(&self) -> String {
+        let warnings = self.app.as_ref().unwrap().warnings();
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     /// The servers of the upstream as `/upstreams` shows them.
