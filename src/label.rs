@@ -13,6 +13,11 @@ pub(crate) trait Label: Copy + 'static {
 
     /// Its word.
     fn as_str(self) -> &'static str;
+
+    /// The member that has this word.
+    fn named(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|member| member.as_str() == word)
+    }
 }
 
 /// Declares an enum and its words in one go; the words are a contract with dashboards and logs.
@@ -32,7 +37,7 @@ macro_rules! labels {
         impl $name {
             /// Its word.
             #[must_use]
-            pub const fn as_str(self) -> &'static str {
+            $visibility const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$member => $word,)+
                 }
@@ -70,6 +75,7 @@ mod tests {
     fn every_member_is_at_its_index<L: Label + PartialEq>() {
         for (index, member) in L::ALL.iter().enumerate() {
             assert_eq!(member.index(), index);
+            assert!(L::named(member.as_str()) == Some(*member));
             assert!(L::ALL.iter().filter(|other| other.as_str() == member.as_str()).count() == 1);
         }
     }

@@ -20,6 +20,7 @@
 //! ```text
 //! cli            one file a subcommand; prints, and gives exit codes
 //! app            composition root: builds, binds, starts, drains
+//! report         event logs of a fleet in, who is below the floor out; an offline tool
 //! reload         from one configuration to the next, all or nothing
 //! admin listening worker   the admin port | ports to listen on | one thread, its own everything
 //! listener       accepts; hands a socket to the least loaded worker; never ends
@@ -36,7 +37,7 @@
 //! traces upstream    spans of requests, to a collector | API servers
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy port refusals    connections each | as meant | cells | judge | in | log
-//! hello proxy_protocol      peek, parse, JA4, alerts | whom a load balancer speaks for
+//! hello proxy_protocol stack     peek, parse, JA4, alerts | whom a balancer speaks for | a guess
 //! chance client_name drain fields files host io label loads machine network pace panics process
 //! request_id session signals sockets systemd template timer tunnel version wire    ground
 //! ```
@@ -106,6 +107,7 @@ mod published;
 mod refusal;
 mod refusals;
 pub mod reload;
+pub mod report;
 mod request_id;
 pub mod rollout;
 pub mod route;
@@ -115,6 +117,7 @@ mod shared;
 mod signals;
 pub mod snapshot;
 pub mod sockets;
+pub mod stack;
 mod systemd;
 pub mod telemetry;
 pub mod template;

@@ -41,6 +41,25 @@ impl Network {
         Ok(network.canonical())
     }
 
+    /// The block of `bits` that has `address`; of all bits where there are fewer.
+    #[must_use]
+    pub fn around(address: IpAddr, bits: u8) -> Self {
+        let bits = bits.min(width(address));
+        Self { address: first(address, bits), prefix: bits }
+    }
+
+    /// Its first address.
+    #[must_use]
+    pub const fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// How many leading bits its addresses share.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.prefix
+    }
+
     /// Whether `address` is in it; an IPv4 address has to come as one.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {

@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod report;
 mod run;
 mod sample_api;
 mod schema;
@@ -22,6 +23,7 @@ Examples:
   tlsfloor demo                                try it on this machine, no files needed
   tlsfloor check -c /etc/tlsfloor/tlsfloor.toml   every problem of a configuration, before it runs
   tlsfloor run -c /etc/tlsfloor/tlsfloor.toml     serve
+  kubectl logs -l app=tlsfloor | tlsfloor report  who is below the floor
 
 Exit codes: 0 it holds or ended as asked, 1 it does not hold or could not start, 2 wrong usage.";
 
@@ -44,6 +46,8 @@ enum Command {
     Check(File),
     /// Serve on 127.0.0.1:8443 (HTTPS) and :8080 (HTTP) with a built-in certificate and sample API
     Demo,
+    /// Say who is below the floor, from event logs
+    Report(report::Arguments),
     /// Print the JSON Schema of the configuration
     Schema,
 }
@@ -72,6 +76,7 @@ pub fn run() -> ExitCode {
         Command::Run(File { config }) => run::run(&config),
         Command::Check(File { config }) => check::run(&config),
         Command::Demo => demo::run(),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Schema => schema::run(),
     };
     match done {
@@ -106,6 +111,14 @@ enum Failure {
     Runtime(#[source] io::Error),
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
+    #[error(transparent)]
+    Report(#[from] crate::report::ReportError),
+    #[error("{}: cannot be written", .file.display())]
+    OutputFile {
+        file: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
 }
 
 /// Prints a failure and its causes, one line unless it is a list of problems.

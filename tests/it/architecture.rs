@@ -12,6 +12,7 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["app"],
+    &["report"],
     &["reload"],
     &["admin", "listening", "worker"],
     &["listener"],
@@ -38,7 +39,7 @@ const FLOORS: &[&[&str]] = &[
     ],
     &["named_file"],
     &["clients", "config", "metrics", "policy", "port", "refusals"],
-    &["hello", "proxy_protocol"],
+    &["hello", "proxy_protocol", "stack"],
     &[
         "chance",
         "client_name",
@@ -84,7 +85,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "tls/subject.rs",
         ],
     ),
-    ("toml", &["config/"]),
+    ("toml", &["config/", "stack/remedy.rs"]),
     ("schemars", &["config/"]),
     ("tracing_subscriber", &["telemetry.rs"]),
     ("tracing_appender", &["telemetry.rs"]),
@@ -101,8 +102,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hickory_resolver", &["upstream/resolve.rs"]),
     ("clap", &["cli/"]),
     ("brotli", &["http/coding/encoder.rs"]),
-    ("flate2", &["http/coding/encoder.rs"]),
+    ("flate2", &["http/coding/encoder.rs", "report/source.rs"]),
     ("zstd", &["http/coding/encoder.rs"]),
+    ("csv", &["report/"]),
     ("socket2", &["sockets.rs"]),
     ("listenfd", &["sockets.rs"]),
     ("rustix", &["machine.rs"]),
@@ -119,7 +121,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "token.rs",
         ],
     ),
-    ("jiff", &["config/", "notice.rs", "rollout/", "tls/expiry.rs"]),
+    ("jiff", &["config/", "notice.rs", "report/moment.rs", "rollout/", "tls/expiry.rs"]),
 ];
 
 /// Names that say nothing.
@@ -131,7 +133,7 @@ fn sources() -> BTreeMap<String, String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 walk(&path, found);
-            } else {
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
                 found.push(path);
             }
         }

@@ -18,7 +18,7 @@ use crate::support::{
     upstream::Upstream,
 };
 
-fn tlsfloor(arguments: &[&str]) -> Command {
+pub(crate) fn tlsfloor(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tlsfloor"));
     command.args(arguments).env_remove("TLSFLOOR_CONFIG");
     command
@@ -149,12 +149,10 @@ fn line(lines: &mut BufReader<ChildStdout>) -> Value {
 fn help_and_version() {
     let (code, out, _) = output(&["--help"]);
     assert_eq!(code, Some(0));
-    for command in ["run", "check", "demo", "schema"] {
+    for command in ["run", "check", "demo", "report", "schema"] {
         assert!(out.contains(&format!("\n  {command}")), "{out}");
     }
-    for later in ["probe", "report"] {
-        assert!(!out.contains(&format!("\n  {later}")), "{out}");
-    }
+    assert!(!out.contains("\n  probe"), "{out}");
     let (code, out, _) = output(&["--version"]);
     assert_eq!(
         (code, out.as_str()),
@@ -164,7 +162,15 @@ fn help_and_version() {
 
 #[test]
 fn wrong_usage_is_2() {
-    for arguments in [&["--bogus"][..], &["serve"], &[], &["run", "--bogus"], &["check", "-c"]] {
+    for arguments in [
+        &["--bogus"][..],
+        &["serve"],
+        &[],
+        &["run", "--bogus"],
+        &["check", "-c"],
+        &["report", "--by", "x"],
+        &["report", "--top", "0"],
+    ] {
         let (code, out, err) = output(arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
         assert!(err.contains("--help"), "{err}");

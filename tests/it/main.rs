@@ -84,6 +84,8 @@ mod redirect;
 mod reload;
 /// What may be in the files, and how they change.
 mod reload_files;
+/// Event logs of a fleet, and what they say.
+mod report;
 /// Names of servers, and what they stand for.
 mod resolve;
 /// Requests that are sent once more, and those that wait.
