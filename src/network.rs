@@ -71,19 +71,6 @@ impl Network {
         }
     }
 
-    /// The first address, and how many leading bits of it count.
-    #[must_use]
-    pub fn parts(self) -> (IpAddr, u8) {
-        (self.address, self.prefix)
-    }
-
-    /// The block of `prefix` bits that `address` is in.
-    #[must_use]
-    pub fn around(address: IpAddr, prefix: u8) -> Self {
-        let prefix = prefix.min(width(address));
-        Self { address: first(address, prefix), prefix }
-    }
-
     /// Whether it has every address of its kind.
     #[must_use]
     pub fn is_everything(self) -> bool {

@@ -107,9 +107,8 @@ impl Exemptions {
             all.entries.push(Entry { written: one, metrics });
         }
         let prefixes = |v4| {
-            let parts = all.networks.keys().map(|network| network.parts());
-            let mut found: Vec<u8> =
-                parts.filter(|(ip, _)| ip.is_ipv4() == v4).map(|(_, prefix)| prefix).collect();
+            let of_kind = all.networks.keys().filter(|network| network.address().is_ipv4() == v4);
+            let mut found: Vec<u8> = of_kind.map(|network| network.bits()).collect();
             found.sort_unstable_by(|one, other| other.cmp(one));
             found.dedup();
             found

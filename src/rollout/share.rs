@@ -57,7 +57,8 @@ impl Share {
     #[must_use]
     pub fn place(&self, client: IpAddr) -> u16 {
         let Some(hash) = &self.hash else { return PLACES - 1 };
-        let (address, prefix) = network(client).parts();
+        let network = network(client);
+        let (address, prefix) = (network.address(), network.bits());
         let number = match address {
             IpAddr::V4(address) => hash.number(&[&address.octets()[..], &[prefix]].concat()),
             IpAddr::V6(address) => hash.number(&[&address.octets()[..], &[prefix]].concat()),
