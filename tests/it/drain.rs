@@ -1,20 +1,29 @@
 //! The end: not ready first, what is under way is answered, what hangs is cut.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::Request;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::Notify,
+    sync::{Notify, watch},
 };
 
-use crate::support::{
-    client::{TlsClient, empty, plain_get, whole},
-    eventually,
-    proxy::Proxy,
-    soon,
-    upstream::{Upstream, read_head, scripted},
+use crate::{
+    cli::{Folder, Running},
+    support::{
+        client::{TlsClient, empty, plain_get, whole},
+        eventually,
+        proxy::{Proxy, base},
+        soon,
+        upstream::{Upstream, read_head, scripted},
+    },
 };
 
 /// An upstream that answers when it is told to.
@@ -111,4 +120,130 @@ async fn new_connections_are_served_while_it_is_not_ready() {
     let drained = soon(draining).await.unwrap();
     assert_eq!(drained.cut, 0);
     assert!(TlsClient::http1().connect(https).await.is_err(), "still accepting");
+}
+
+/// 40 slow requests of both kinds, over new and used connections; all are under way at SIGTERM.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_under_load_loses_none_of_the_slow_requests_in_flight() {
+    const CLIENTS: usize = 40;
+    let (go, held) = watch::channel(false);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let address = scripted(move |mut stream, _| {
+        let (mut held, count) = (held.clone(), Arc::clone(&count));
+        async move {
+            loop {
+                let head = read_head(&mut stream).await;
+                if head.starts_with("GET /slow") {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    drop(held.wait_for(|go| *go).await);
+                }
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate";
+                if head.is_empty() || stream.write_all(answer).await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    let folder = Folder::new(&base(address));
+    let mut running = Running::start(&folder);
+    let mut requests = tokio::task::JoinSet::new();
+    for index in 0..CLIENTS {
+        let client = if index % 2 == 0 { TlsClient::http1() } else { TlsClient::http2() };
+        let mut sender = client.open(running.https).await;
+        if index % 4 < 2 {
+            assert_eq!(sender.get("/quick").await.status, 200);
+        }
+        requests.spawn(async move { sender.get("/slow").await });
+    }
+    eventually(|| async { (asked.load(Ordering::SeqCst) == CLIENTS).then_some(()) }).await;
+    running.signal("TERM");
+    let https = running.https;
+    eventually(|| async { TcpStream::connect(https).await.err().map(drop) }).await;
+    go.send_replace(true);
+    let mut answered = 0;
+    while let Some(answer) = soon(requests.join_next()).await {
+        let answer = answer.unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "late"));
+        answered += 1;
+    }
+    assert_eq!(answered, CLIENTS);
+    let last = loop {
+        let line = running.event("drain");
+        if line["step"] == "done" {
+            break line;
+        }
+    };
+    assert_eq!(last["cut"], 0, "{last}");
+    assert!(last["ended"].as_u64().unwrap() >= CLIENTS as u64, "{last}");
+}
+
+/// The first names no stream, so that none that is on its way is lost; the second the last one.
+#[tokio::test]
+async fn over_http2_the_end_is_told_twice() {
+    let upstream = Upstream::text("ok").await;
+    let proxy = Proxy::start(upstream.address);
+    let mut stream = TlsClient::http2().connect(proxy.https).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let open = "tlsfloor_connections_open{listener=\"https\"}";
+    eventually(|| async { (proxy.metric(open).await == 1.0).then_some(()) }).await;
+    let draining = tokio::spawn(proxy.drain());
+    let mut last_streams = Vec::new();
+    loop {
+        let mut head = [0; 9];
+        if soon(stream.read_exact(&mut head)).await.is_err() {
+            break;
+        }
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        soon(stream.read_exact(&mut payload)).await.unwrap();
+        match (head[3], head[4]) {
+            (7, _) => last_streams.push(u32::from_be_bytes(payload[..4].try_into().unwrap())),
+            (6, 0) => {
+                let mut pong = vec![0, 0, 8, 6, 1, 0, 0, 0, 0];
+                pong.extend(payload);
+                stream.write_all(&pong).await.unwrap();
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(last_streams, [u32::MAX >> 1, 0]);
+    assert_eq!(soon(draining).await.unwrap().cut, 0);
+}
+
+#[tokio::test]
+async fn a_websocket_has_until_the_grace() {
+    let address = scripted(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        let agreed =
+            b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                       sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+        stream.write_all(agreed).await.unwrap();
+        let mut byte = [0];
+        while stream.read_exact(&mut byte).await.is_ok() {
+            stream.write_all(&byte).await.unwrap();
+        }
+    })
+    .await;
+    let proxy = Proxy::with(address, |config| config.drain.grace = Duration::from_secs(2));
+    let mut stream = TlsClient::http1().connect(proxy.https).await.unwrap();
+    let asked =
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                  sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(asked).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(soon(stream.read_u8()).await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+    let https = proxy.https;
+    let draining = tokio::spawn(proxy.drain());
+    eventually(|| async { TcpStream::connect(https).await.err().map(drop) }).await;
+    stream.write_all(b"x").await.unwrap();
+    assert_eq!(soon(stream.read_u8()).await.unwrap(), b'x', "it goes on");
+    let drained = soon(draining).await.unwrap();
+    assert_eq!((drained.ended, drained.cut), (0, 1));
+    assert!(drained.took >= Duration::from_secs(2), "{drained:?}");
+    soon(stream.read_u8()).await.unwrap_err();
 }
