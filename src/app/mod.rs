@@ -6,10 +6,14 @@
 mod inside;
 
 use std::{
+    convert::Infallible,
     io,
     path::PathBuf,
     pin::Pin,
-    sync::{Arc, mpsc::RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -138,7 +142,7 @@ impl App {
         };
         let tracer = app.start_traces(&metrics)?;
         let shared = app.shared(tracer);
-        let control = app.start_control(shared.pressure.clone())?;
+        let (control, looked_up) = app.start_control(shared.pressure.clone())?;
         app.start_workers(sockets, &shared, &metrics)?;
         app.start_admin(admin_sockets, &metrics, log.clone())?;
         listening.enter(ports);
@@ -157,6 +161,10 @@ impl App {
             log,
         };
         app.start_thread("reload", |stop| reload.run(asked, stop))?;
+        // Until then /readyz says that it starts; a name without an address does not keep it.
+        if looked_up.recv_timeout(FIRST_NAMES) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("not every name of a server has been looked up yet");
+        }
         app.progress.say(Readiness::Ready);
         Ok(app)
     }
@@ -233,12 +241,13 @@ impl App {
         Ok(())
     }
 
-    /// On a thread of its own, so that a server that hangs delays no client. Every name of a server
-    /// has been looked up once when this returns; one without an address does not keep it.
+    /// On a thread of its own, so that a server that hangs delays no client.
+    ///
+    /// What it gives beside the way to it ends when every name of a server has been looked up once.
     fn start_control(
         &mut self,
         pressure: Pressure,
-    ) -> Result<mpsc::UnboundedSender<Care>, StartError> {
+    ) -> Result<(mpsc::UnboundedSender<Care>, Receiver<Infallible>), StartError> {
         let snapshot = self.published.snapshot();
         let (care, orders) = mpsc::unbounded_channel();
         let (first, looked_up) = std::sync::mpsc::channel();
@@ -254,12 +263,10 @@ impl App {
                 never = watch_expiry(endings) => match never {},
             }
         })?;
-        if care.send(Care::For { fleets, dns, first }).is_ok()
-            && looked_up.recv_timeout(FIRST_NAMES) == Err(RecvTimeoutError::Timeout)
-        {
-            tracing::warn!("not every name of a server has been looked up yet");
+        if care.send(Care::For { fleets, dns, first }).is_err() {
+            tracing::error!("nobody looks after upstreams");
         }
-        Ok(care)
+        Ok((care, looked_up))
     }
 
     /// On a thread of its own, so that a collector that hangs delays nobody. It ends with the last

@@ -162,3 +162,28 @@ fn a_service_manager_is_told() {
     running.signal("TERM");
     assert_eq!(next().trim(), "STOPPING=1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn until_names_were_looked_up_once_it_serves_and_says_that_it_starts() {
+    let upstream = Upstream::text("ok").await;
+    // A name server that never answers.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let free = |_| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let [https, admin] = [0, 1].map(free);
+    let text = base(upstream.address)
+        .replace("https = [\"127.0.0.1:0\"]", &format!("https = [\"{https}\"]"))
+        .replace("admin = \"127.0.0.1:0\"", &format!("admin = \"{admin}\""));
+    let other = "[[upstreams]]\nname = \"named\"\nservers = [\"http://nobody.test\"]\n\
+                 [[routes]]\nupstream = \"api\"\n[[routes]]\npath = \"/n/\"\nupstream = \"named\"\n";
+    let dns = silent.local_addr().unwrap();
+    let folder = Folder::new(&format!("{text}{other}[dns]\nservers = [\"{dns}\"]\n"));
+    let mut child = by_shell(&folder, "").stdout(Stdio::null()).spawn().unwrap();
+    eventually(async || TcpStream::connect(admin).await.ok().map(drop)).await;
+    let ready = plain_get(admin, "/readyz").await;
+    assert_eq!((ready.status, ready.text().as_str()), (503, "starting\n"));
+    assert_eq!(plain_get(admin, "/livez").await.status, 200);
+    assert_eq!(TlsClient::http1().get(https, "/").await.status, 200);
+    eventually(async || (plain_get(admin, "/readyz").await.status == 200).then_some(())).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
