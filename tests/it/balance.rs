@@ -2,16 +2,14 @@
 
 use std::collections::HashSet;
 
-use hyper::Request;
-use tokio::{io::AsyncWriteExt, sync::watch};
-
 use crate::support::{
     client::{TlsClient, empty},
     eventually,
     proxy::Proxy,
     soon,
-    upstream::{Upstream, read_head, scripted},
+    upstream::{Upstream, held_back},
 };
+use hyper::Request;
 
 async fn three() -> Vec<Upstream> {
     vec![Upstream::text("a").await, Upstream::text("b").await, Upstream::text("c").await]
@@ -53,17 +51,7 @@ async fn idle_servers_take_turns_and_weights_hold() {
 
 #[tokio::test]
 async fn a_server_that_is_busy_gets_less() {
-    let (go, held) = watch::channel(false);
-    let busy = scripted(move |mut stream, _| {
-        let mut held = held.clone();
-        async move {
-            read_head(&mut stream).await;
-            drop(held.wait_for(|go| *go).await);
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nslow";
-            stream.write_all(answer).await.unwrap();
-        }
-    })
-    .await;
+    let (busy, go) = held_back("slow").await;
     let quick = Upstream::text("quick").await;
     let servers = [format!("http://{busy}"), format!("http://{}", quick.address)];
     let proxy = Proxy::group(&servers, "");

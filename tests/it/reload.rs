@@ -7,7 +7,6 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::watch,
 };
 
 use crate::support::{
@@ -16,7 +15,7 @@ use crate::support::{
     pki::{Issued, Pki},
     proxy::{Proxy, base, base_with},
     soon,
-    upstream::{Upstream, read_head, scripted},
+    upstream::{Upstream, held_back, read_head},
 };
 
 /// The certificate that a new connection gets.
@@ -117,17 +116,7 @@ async fn what_is_known_of_servers_is_kept_with_them() {
 
 #[tokio::test]
 async fn a_request_under_way_ends_as_it_began() {
-    let (go, held) = watch::channel(false);
-    let slow = scripted(move |mut stream, _| {
-        let mut held = held.clone();
-        async move {
-            read_head(&mut stream).await;
-            drop(held.wait_for(|go| *go).await);
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nslow";
-            stream.write_all(answer).await.unwrap();
-        }
-    })
-    .await;
+    let (slow, go) = held_back("slow").await;
     let quick = Upstream::text("quick").await;
     let proxy = Proxy::start(slow);
     let mut client = TlsClient::http2().open(proxy.https).await;

@@ -23,6 +23,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -202,6 +203,23 @@ pub(crate) async fn answers_bytes(answer: &'static [u8]) -> SocketAddr {
         stream.write_all(answer).await.unwrap();
     })
     .await
+}
+
+/// An upstream that says `text` to each request, once it is let go.
+pub(crate) async fn held_back(text: &'static str) -> (SocketAddr, watch::Sender<bool>) {
+    let (go, held) = watch::channel(false);
+    let address = scripted(move |mut stream, _| {
+        let mut held = held.clone();
+        async move {
+            read_head(&mut stream).await;
+            drop(held.wait_for(|go| *go).await);
+            let length = text.len();
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{text}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    (address, go)
 }
 
 /// Reads up to the empty line behind a head.
