@@ -39,7 +39,7 @@ async fn a_flood_with_256_descriptors_keeps_serving_and_recovers_by_itself() {
     let mut good = TlsClient::http1().open(running.https).await;
     assert_eq!(good.get("/").await.status, 200);
     let mut flood = Vec::new();
-    for _ in 0..600 {
+    for _ in 0..300 {
         flood.push(TcpStream::connect(running.https).await.unwrap());
     }
     let full = "tlsfloor_limits_total{limit=\"connections\"}";
