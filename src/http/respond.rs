@@ -7,13 +7,17 @@
 use bytes::Bytes;
 use hyper::{
     Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 
 use super::RequestError;
 use crate::error_pages::{ErrorPages, Page};
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// What an API server may be asked; any other word is passed on as well.
+const METHODS: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// The answer to a request that failed; the request's id is put beside it by the caller.
 pub(crate) fn error(error: &RequestError, pages: &ErrorPages, id: &HeaderValue) -> Response<Bytes> {
@@ -30,6 +34,10 @@ pub(crate) fn error(error: &RequestError, pages: &ErrorPages, id: &HeaderValue) 
     headers.insert(CONTENT_TYPE, content_type);
     if let Ok(value) = HeaderValue::try_from(format!("tlsfloor; error={}", error.proxy_status())) {
         headers.insert(PROXY_STATUS, value);
+    }
+    if matches!(error, RequestError::Connect) {
+        // RFC 9110 15.5.6
+        headers.insert(ALLOW, METHODS);
     }
     response
 }
