@@ -132,10 +132,11 @@ impl Shard {
     /// What keeps one more connection from having room, if something does.
     pub(crate) fn is_full(&self) -> Option<Limit> {
         let Capacity { connections, .. } = self.view().snapshot.capacity;
-        if self.shared.loads.total() >= connections {
+        let open = self.shared.loads.total();
+        if open >= connections {
             Some(Limit::Connections)
         } else {
-            self.shared.pressure.is_tight().then_some(Limit::Memory)
+            self.shared.pressure.is_tight(|| open).then_some(Limit::Memory)
         }
     }
 
@@ -146,7 +147,7 @@ impl Shard {
 
     /// Whether there is memory for one more request.
     pub(crate) fn has_memory(&self) -> bool {
-        !self.shared.pressure.is_over()
+        !self.shared.pressure.is_over(|| self.shared.loads.total())
     }
 
     /// A place among the connections of `client`, kept until it is dropped; none, and counted,

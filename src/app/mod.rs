@@ -223,13 +223,13 @@ impl App {
         let (care, orders) = mpsc::unbounded_channel();
         let (first, looked_up) = std::sync::mpsc::channel();
         let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
-        let published = Arc::clone(&self.published);
+        let (published, loads) = (Arc::clone(&self.published), self.loads.clone());
         self.start_thread("control", |stop| async move {
             let ceiling = || published.snapshot().capacity.memory;
             let endings = || published.snapshot().sites.endings().collect::<Vec<_>>();
             tokio::select! {
                 () = control::keep(orders, stop) => {}
-                () = pressure.watch(ceiling) => {}
+                () = pressure.watch(ceiling, || loads.total()) => {}
                 never = watch_expiry(endings) => match never {},
             }
         })?;
