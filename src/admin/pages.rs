@@ -39,7 +39,7 @@ tlsfloor
   PUT /log      sets what is logged: error, warn, info, debug, or a filter
 ";
 
-pub(super) async fn answer<B>(request: Request<B>, source: &dyn Source) -> Page
+pub(super) async fn answer<B>(request: Request<B>, source: &dyn Source, is_local: bool) -> Page
 where
     B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
@@ -59,7 +59,7 @@ where
     if matches!(*method, Method::GET | Method::HEAD) {
         return shown(&path, source);
     }
-    if let Err(denied) = access::check(request.headers(), source) {
+    if let Err(denied) = access::check(request.headers(), source, is_local) {
         return refused_access(denied);
     }
     let changed = match path.as_str() {
