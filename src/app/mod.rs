@@ -6,6 +6,7 @@
 mod inside;
 
 use std::{
+    convert::Infallible,
     io,
     path::PathBuf,
     pin::Pin,
@@ -86,6 +87,8 @@ pub struct App {
     reloads: Reloads,
     progress: Arc<Progress>,
     loads: Loads,
+    /// Ends once each worker has taken what the kernel had queued when it began to drain.
+    taken: mpsc::Receiver<Infallible>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -124,6 +127,7 @@ impl App {
         let ports = listening.prepare(&snapshot.config.listen)?;
         let published = Arc::new(Published::new(snapshot));
         let (reloads, asked) = Reloads::new();
+        let (taking, taken) = mpsc::channel(1);
         let mut app = Self {
             addresses: ports.addresses(),
             warnings,
@@ -131,18 +135,22 @@ impl App {
             reloads,
             progress: Arc::default(),
             loads: Loads::new(workers),
+            taken,
             threads: Vec::new(),
         };
         let tracer = app.start_traces(&metrics)?;
         let shared = app.shared(tracer);
         let control = app.start_control(shared.pressure.clone())?;
-        app.start_workers(sockets, &shared, &metrics)?;
+        app.start_workers(sockets, &shared, &metrics, &taking)?;
+        drop(taking);
         app.start_admin(admin_sockets, &metrics, log.clone())?;
         listening.enter(ports);
         let quotas = [shared.refusals, shared.leaks];
         let reload =
             Reload { file, files, machine, published, metrics, listening, control, quotas, log };
-        app.start_thread("reload", |stop| reload.run(asked, stop))?;
+        let mut phase = app.progress.watch();
+        let draining = async move { drop(phase.wait_for(|phase| *phase >= Phase::Drain).await) };
+        app.start_thread("reload", |stop| reload.run(asked, draining, stop))?;
         app.progress.say(Readiness::Ready);
         Ok(app)
     }
@@ -196,6 +204,7 @@ impl App {
         sockets: Vec<mpsc::UnboundedReceiver<Socket>>,
         shared: &Shared,
         metrics: &Arc<Metrics>,
+        taking: &mpsc::Sender<Infallible>,
     ) -> Result<(), StartError> {
         let (peers, receivers) = Peers::new(self.loads.clone());
         for (index, (sockets, handed)) in sockets.into_iter().zip(receivers).enumerate() {
@@ -207,6 +216,7 @@ impl App {
                 peers: peers.clone(),
                 handed,
                 phase: self.progress.watch(),
+                taking: taking.clone(),
             };
             self.threads.push(worker::start(setup).map_err(StartError::Thread)?);
         }
@@ -296,7 +306,7 @@ impl App {
 
     /// Ends it: not ready, still accepting for `drain.delay`; then no more connections, and
     /// `drain.grace` for those that are left. `hurry` ends it at once.
-    pub async fn drain(self, hurry: impl Future<Output = ()>) -> Drained {
+    pub async fn drain(mut self, hurry: impl Future<Output = ()>) -> Drained {
         let drain = self.published.snapshot().config.drain.clone();
         let mut hurry = std::pin::pin!(hurry);
         let started = Instant::now();
@@ -309,8 +319,7 @@ impl App {
             tracing::info!(event = "drain", step = "closing", open);
             self.progress.enter(Phase::Drain);
             let empty = async {
-                // The workers take what is queued before they look at what they have.
-                sleep(LOOK).await;
+                let None = self.taken.recv().await;
                 while self.loads.total() > 0 {
                     sleep(LOOK).await;
                 }
