@@ -115,6 +115,8 @@ impl Shard {
         let next = View::new(self.shared.published.snapshot(), &self.timers, worker, &view.pools);
         let next = Rc::new(next);
         self.view.replace(Rc::clone(&next));
+        let gone = |pool: &&Rc<Pool>| !next.pools.iter().any(|stays| Rc::ptr_eq(pool, stays));
+        view.pools.iter().filter(gone).for_each(|pool| pool.retire());
         next
     }
 
