@@ -295,7 +295,11 @@ impl App {
             let runtime =
                 Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             match runtime {
-                Ok(runtime) => runtime.block_on(run(stop)),
+                Ok(runtime) => {
+                    runtime.block_on(run(stop));
+                    // Not before the system has looked up a name that nobody needs any more.
+                    runtime.shutdown_background();
+                }
                 Err(error) => tracing::error!(%error, thread = name, "a thread has no runtime"),
             }
         };
