@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -85,30 +85,50 @@ impl Capacity {
 
 /// How tight memory is, as all workers read it.
 #[derive(Clone, Debug, Default)]
-pub struct Pressure(Arc<AtomicU8>);
+pub struct Pressure(Arc<Shown>);
+
+#[derive(Debug, Default)]
+struct Shown {
+    level: AtomicU8,
+    /// With fewer connections open there is room whatever the level is.
+    room: AtomicUsize,
+}
 
 const CALM: u8 = 0;
 const TIGHT: u8 = 1;
 const OVER: u8 = 2;
 
 impl Pressure {
-    /// Whether no more connections are to be taken.
+    /// Whether no more connections are to be taken while so many are open.
     #[must_use]
-    pub fn is_tight(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= TIGHT
+    pub fn is_tight(&self, open: impl FnOnce() -> usize) -> bool {
+        self.is(TIGHT, open)
     }
 
     /// Whether no more requests are.
     #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= OVER
+    pub fn is_over(&self, open: impl FnOnce() -> usize) -> bool {
+        self.is(OVER, open)
     }
 
-    /// Follows what the process has, for as long as it lives; `ceiling` says what it may have now.
-    pub async fn watch(self, ceiling: impl Fn() -> Option<u64>) {
+    fn is(&self, level: u8, open: impl FnOnce() -> usize) -> bool {
+        self.0.level.load(Ordering::Relaxed) >= level
+            && open() >= self.0.room.load(Ordering::Relaxed)
+    }
+
+    /// Follows what the process has, for as long as it lives; `ceiling` says what it may have now,
+    /// and `open` how many connections there are.
+    pub async fn watch(self, ceiling: impl Fn() -> Option<u64>, open: impl Fn() -> usize) {
+        let mut mark = Mark::default();
         loop {
-            let now = level(ceiling(), process::resident);
-            let before = self.0.swap(now, Ordering::Relaxed);
+            let looked = ceiling().and_then(|ceiling| Some((ceiling, process::resident()?)));
+            let now = looked.map_or(CALM, |(ceiling, bytes)| level(ceiling, bytes));
+            match looked {
+                Some((ceiling, bytes)) if now != CALM => mark.look(ceiling, bytes, open()),
+                _ => mark = Mark::default(),
+            }
+            self.0.room.store(mark.room, Ordering::Relaxed);
+            let before = self.0.level.swap(now, Ordering::Relaxed);
             if (before == CALM) != (now == CALM) {
                 let state = if now == CALM { "calm" } else { "tight" };
                 tracing::warn!(event = "memory", state, "limits.memory");
@@ -119,12 +139,40 @@ impl Pressure {
 }
 
 /// Nine tenths are tight; what is under way still needs some.
-fn level(ceiling: Option<u64>, resident: impl Fn() -> Option<u64>) -> u8 {
-    let Some(ceiling) = ceiling else { return CALM };
-    match resident() {
-        Some(bytes) if bytes >= ceiling => OVER,
-        Some(bytes) if bytes >= ceiling / 10 * 9 => TIGHT,
+fn level(ceiling: u64, resident: u64) -> u8 {
+    match resident {
+        bytes if bytes >= ceiling => OVER,
+        bytes if bytes >= ceiling / 10 * 9 => TIGHT,
         _ => CALM,
+    }
+}
+
+/// How many connections there is room for while memory is tight. What connections that have gone
+/// took, the allocator keeps and uses again: the process may never have less than when it had most,
+/// so there is room again when half of those have gone who were there then. One is always served.
+#[derive(Debug, Default)]
+struct Mark {
+    highest: u64,
+    room: usize,
+    /// Looks since then.
+    quiet: u8,
+}
+
+/// Looks without more memory after which one connection in eight more is let in.
+const QUIET: u8 = 10;
+
+impl Mark {
+    fn look(&mut self, ceiling: u64, resident: u64, open: usize) {
+        if resident > self.highest.saturating_add(ceiling / 64) {
+            *self = Self { highest: resident, room: (open / 2).max(1), quiet: 0 };
+            return;
+        }
+        self.quiet = self.quiet.saturating_add(1);
+        // Far beyond the ceiling nobody is let in on trial.
+        if self.quiet >= QUIET && resident <= ceiling.saturating_add(ceiling / 16) {
+            self.room = self.room.saturating_add(1 + self.room / 8);
+            self.quiet = 0;
+        }
     }
 }
 
@@ -132,7 +180,7 @@ fn level(ceiling: Option<u64>, resident: impl Fn() -> Option<u64>) -> u8 {
 mod tests {
     use std::path::Path;
 
-    use super::{CALM, Capacity, OVER, TIGHT, level};
+    use super::{CALM, Capacity, Mark, OVER, QUIET, TIGHT, level};
     use crate::{
         config::{self, Config},
         machine::Machine,
@@ -178,9 +226,27 @@ mod tests {
 
     #[test]
     fn memory_is_tight_before_it_is_spent() {
-        let at = |bytes| level(Some(1000), || Some(bytes));
-        assert_eq!([at(899), at(900), at(999), at(1000)], [CALM, TIGHT, TIGHT, OVER]);
-        assert_eq!(level(None, || Some(u64::MAX)), CALM);
-        assert_eq!(level(Some(1000), || None), CALM);
+        let levels = [899, 900, 999, 1000].map(|bytes| level(1000, bytes));
+        assert_eq!(levels, [CALM, TIGHT, TIGHT, OVER]);
+    }
+
+    #[test]
+    fn memory_that_is_kept_though_nobody_uses_it_keeps_nobody_out() {
+        let mut mark = Mark::default();
+        let mut room = |resident, open| {
+            mark.look(1000, resident, open);
+            mark.room
+        };
+        assert_eq!(room(950, 200), 100);
+        // They have gone, the memory has not.
+        assert_eq!(room(950, 0), 100);
+        assert_eq!(room(960, 120), 100, "a little more says nothing");
+        assert_eq!(room(1010, 150), 75, "more does");
+        assert_eq!(room(1100, 1), 1);
+        for _ in 0..QUIET {
+            assert_eq!(room(1100, 1), 1);
+        }
+        assert_eq!(room(1100, 1), 1, "far beyond it stays so");
+        assert_eq!(room(1062, 1), 2, "but not for ever");
     }
 }

@@ -112,10 +112,10 @@ impl Visit<'_> {
         handshake: Result<tls::Accepted, tls::Failed>,
     ) -> Option<Greeted> {
         match handshake {
-            Ok(tls::Accepted { stream, session, certificate }) => {
+            Ok(tls::Accepted { stream, session, terms, certificate }) => {
                 self.shard.counters.handshake(&session, self.accepted.elapsed());
                 let ja4 = hello.ja4();
-                let facts = TlsFacts::new(session, hello.sni, ja4, certificate);
+                let facts = TlsFacts::new(session, terms, (hello.sni, ja4), certificate);
                 Some(Greeted { stream, facts })
             }
             Err(tls::Failed { error, stream }) => {

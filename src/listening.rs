@@ -22,7 +22,7 @@ use crate::{
 
 /// An address could not be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({key}): {source}{}", mend(.source))]
+#[error("cannot listen on {address} ({key}): {source}{}", mend(.source, *.is_ours))]
 pub struct BindError {
     /// Which.
     pub address: SocketAddr,
@@ -30,10 +30,16 @@ pub struct BindError {
     pub key: &'static str,
     /// What the system said.
     pub source: io::Error,
+    /// Whether this process has the port, by the configuration in force.
+    pub is_ours: bool,
 }
 
-fn mend(error: &io::Error) -> &'static str {
+fn mend(error: &io::Error, is_ours: bool) -> &'static str {
     match error.kind() {
+        io::ErrorKind::AddrInUse if is_ours => {
+            "; this process has that port by the configuration in force: leave it out in one reload \
+             and add it in the next"
+        }
         io::ErrorKind::AddrInUse => "; stop what listens there or choose another port",
         io::ErrorKind::PermissionDenied => {
             "; choose a port from 1024 up or grant CAP_NET_BIND_SERVICE"
@@ -128,7 +134,7 @@ impl Listening {
         }
         if listen.admin != self.admin.0 || self.open.is_empty() {
             let address = listen.admin;
-            let failed = |source| BindError { address, key: "listen.admin", source };
+            let failed = |source| self.failed(address, "listen.admin", source);
             let given = self.inherited.at(address, 1).map_err(failed)?;
             let given = given.and_then(|mut sockets| sockets.pop());
             let socket = given.map_or_else(|| sockets::bind_one(address), Ok).map_err(failed)?;
@@ -138,6 +144,12 @@ impl Listening {
         Ok(next)
     }
 
+    fn failed(&self, address: SocketAddr, key: &'static str, source: io::Error) -> BindError {
+        let mut open = self.open.iter().map(|open| open.real).chain([self.admin.1]);
+        let is_ours = address.port() != 0 && open.any(|own| own.port() == address.port());
+        BindError { address, key, source, is_ours }
+    }
+
     fn bind(
         &self,
         next: &mut Next,
@@ -145,7 +157,7 @@ impl Listening {
         key: &'static str,
         address: SocketAddr,
     ) -> Result<(), BindError> {
-        let failed = |source| BindError { address, key, source };
+        let failed = |source| self.failed(address, key, source);
         let workers = self.workers.len();
         let given = self.inherited.at(address, workers).map_err(failed)?;
         let sockets = given.map_or_else(|| sockets::bind(address, workers), Ok).map_err(failed)?;

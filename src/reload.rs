@@ -170,12 +170,19 @@ struct Prepared {
 }
 
 impl Reload {
-    /// Reloads whenever somebody asks or the files have changed, until `stop`.
-    pub(crate) async fn run(mut self, asked: mpsc::Receiver<Ask>, stop: impl Future<Output = ()>) {
+    /// Reloads whenever somebody asks or the files have changed, until `draining`: nobody would
+    /// accept at a port that is opened then. Those that are open stay so until `stop`.
+    pub(crate) async fn run(
+        mut self,
+        asked: mpsc::Receiver<Ask>,
+        draining: impl Future<Output = ()>,
+        stop: impl Future<Output = ()>,
+    ) {
         tokio::select! {
             () = self.serve(asked) => {}
-            () = stop => {}
+            () = draining => {}
         }
+        stop.await;
     }
 
     async fn serve(&mut self, mut asked: mpsc::Receiver<Ask>) {

@@ -115,6 +115,8 @@ impl Shard {
         let next = View::new(self.shared.published.snapshot(), &self.timers, worker, &view.pools);
         let next = Rc::new(next);
         self.view.replace(Rc::clone(&next));
+        let gone = |pool: &&Rc<Pool>| !next.pools.iter().any(|stays| Rc::ptr_eq(pool, stays));
+        view.pools.iter().filter(gone).for_each(|pool| pool.retire());
         next
     }
 
@@ -132,10 +134,11 @@ impl Shard {
     /// What keeps one more connection from having room, if something does.
     pub(crate) fn is_full(&self) -> Option<Limit> {
         let Capacity { connections, .. } = self.view().snapshot.capacity;
-        if self.shared.loads.total() >= connections {
+        let open = self.shared.loads.total();
+        if open >= connections {
             Some(Limit::Connections)
         } else {
-            self.shared.pressure.is_tight().then_some(Limit::Memory)
+            self.shared.pressure.is_tight(|| open).then_some(Limit::Memory)
         }
     }
 
@@ -146,7 +149,7 @@ impl Shard {
 
     /// Whether there is memory for one more request.
     pub(crate) fn has_memory(&self) -> bool {
-        !self.shared.pressure.is_over()
+        !self.shared.pressure.is_over(|| self.shared.loads.total())
     }
 
     /// A place among the connections of `client`, kept until it is dropped; none, and counted,

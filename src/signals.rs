@@ -44,12 +44,34 @@ impl Signals {
         }
     }
 
-    /// Waits for the next one that asks for an end, and says its name.
+    /// Waits for the next one that asks for an end, and says its name. One that asks for a reload
+    /// meanwhile is left for [`Self::next`]: the files may have changed after they were read.
     pub(crate) async fn end(&mut self) -> &'static str {
-        loop {
-            if let Said::End(name) = self.next().await {
-                return name;
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use super::{Said, Signals};
+
+    #[tokio::test]
+    async fn a_reload_that_is_asked_for_during_a_reload_is_not_lost() {
+        let mut signals = Signals::listen().unwrap();
+        let mut seen = signal(SignalKind::hangup()).unwrap();
+        kill_process(getpid(), Signal::HUP).unwrap();
+        seen.recv().await.unwrap();
+        tokio::select! {
+            biased;
+            name = signals.end() => panic!("{name}"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(signals.next().await, Said::Reload);
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use listenfd::ListenFd;
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 /// Connections that may wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -55,7 +55,7 @@ impl Inherited {
         let sockets = (0..found.len()).filter_map(|index| {
             let socket = found.take_tcp_listener(index).and_then(|socket| {
                 let Some(socket) = socket else { return Ok(None) };
-                socket.set_nonblocking(true)?;
+                prepare(&SockRef::from(&socket))?;
                 Ok(Some((socket.local_addr()?, socket)))
             });
             socket.unwrap_or_else(|error| {
@@ -94,7 +94,10 @@ impl Inherited {
 /// SO_REUSEPORT would let a second process of the same user join in and take half of the
 /// connections; binding once without it shows whether the address is free.
 fn claim(address: SocketAddr) -> io::Result<u16> {
-    Ok(bind_one(address)?.local_addr()?.port())
+    let socket = open(address)?;
+    // Not listening: what came to it would be reset when it is closed.
+    socket.bind(&SockAddr::from(address))?;
+    Ok(TcpListener::from(socket).local_addr()?.port())
 }
 
 fn shared(address: SocketAddr) -> io::Result<TcpListener> {
@@ -113,18 +116,28 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     }
     // A restart must not wait for old connections in TIME_WAIT.
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    // Inherited by what is accepted, which saves system calls for each connection.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    prepare(&socket)?;
     Ok(socket)
+}
+
+/// What every listening socket has, whoever opened it. Inherited by what is accepted, which saves
+/// system calls for each connection.
+fn prepare(socket: &Socket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{io::ErrorKind, net::SocketAddr};
+    use std::{
+        io::ErrorKind,
+        net::{SocketAddr, TcpListener},
+    };
 
-    use super::{bind, bind_one};
+    use socket2::SockRef;
+
+    use super::{bind, bind_one, prepare};
 
     const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -144,10 +157,15 @@ mod tests {
     }
 
     #[test]
-    fn accepted_sockets_inherit_nodelay() {
-        let listener = bind(ANY, 1).unwrap().remove(0);
-        listener.set_nonblocking(false).unwrap();
-        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        assert!(listener.accept().unwrap().0.nodelay().unwrap());
+    fn accepted_sockets_inherit_nodelay_whoever_opened_the_port() {
+        let given = TcpListener::bind(ANY).unwrap();
+        prepare(&SockRef::from(&given)).unwrap();
+        for listener in [bind(ANY, 1).unwrap().remove(0), given] {
+            listener.set_nonblocking(false).unwrap();
+            let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let accepted = listener.accept().unwrap().0;
+            assert!(accepted.nodelay().unwrap());
+            assert!(SockRef::from(&accepted).keepalive().unwrap());
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! is stuck stops no other. A worker ends when `app` says so and never by itself.
 
 use std::{
+    convert::Infallible,
     io, net,
     rc::Rc,
     sync::Arc,
@@ -58,6 +59,8 @@ pub(crate) struct Setup {
     pub handed: mpsc::Receiver<Handed>,
     /// What to do.
     pub phase: watch::Receiver<Phase>,
+    /// Dropped once it drains and has taken what the kernel had queued.
+    pub taking: mpsc::Sender<Infallible>,
 }
 
 /// Starts a worker; it runs once this has returned.
@@ -89,7 +92,7 @@ fn report(ready: &std::sync::mpsc::Sender<io::Result<()>>, result: io::Result<()
 }
 
 async fn run(setup: Setup) {
-    let Setup { index, mut sockets, counters, shared, peers, handed, mut phase } = setup;
+    let Setup { index, mut sockets, counters, shared, peers, handed, mut phase, taking } = setup;
     let shard = Rc::new(Shard::new(index, counters, shared));
     tokio::task::spawn_local(shard.timers.clone().run());
     tokio::task::spawn_local(sweep(Rc::clone(&shard)));
@@ -109,6 +112,7 @@ async fn run(setup: Setup) {
     }
     // What the kernel had queued is taken first, so that it drains like the rest.
     accepting.join_all().await;
+    drop(taking);
     shard.drain();
     // Not when the last connection has gone: another worker may be handing one over.
     reached(&mut phase, Phase::Cut).await;

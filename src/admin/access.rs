@@ -39,17 +39,22 @@ impl Denied {
     }
 }
 
-/// Whether a request with these fields may change something.
+/// Whether a request with these fields may change something; `is_local` says that it came to a
+/// loopback address.
 ///
 /// # Errors
 /// Why it may not.
-pub(super) fn check(headers: &HeaderMap, source: &dyn Source) -> Result<(), Denied> {
+pub(super) fn check(
+    headers: &HeaderMap,
+    source: &dyn Source,
+    is_local: bool,
+) -> Result<(), Denied> {
     let shown = headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
     if !source.may_change(shown) {
         return Err(Denied::Token);
     }
     // A page cannot know the token, so whoever shows it is none.
-    if source.has_token() || is_at_home(headers) { Ok(()) } else { Err(Denied::Page) }
+    if source.has_token() || (is_local && is_at_home(headers)) { Ok(()) } else { Err(Denied::Page) }
 }
 
 /// Sent to this machine by its own name (a page can have its own name resolve to a loopback

@@ -6,7 +6,14 @@
 mod access;
 mod pages;
 
-use std::{convert::Infallible, future::Future, net, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    net,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,7 +21,7 @@ use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use crate::drain::Readiness;
@@ -24,6 +31,10 @@ const CONNECTIONS: usize = 64;
 
 /// How long a request's head may take, and how long a connection may be idle.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a connection may last before it has to end; [`PATIENCE`] later it is cut. Else who takes
+/// nothing of an answer, or sends a body byte by byte, would keep its place for ever.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// How long to wait when there is nothing to accept with.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -144,17 +155,111 @@ async fn connection(
     source: Arc<dyn Source>,
     permit: Option<OwnedSemaphorePermit>,
 ) {
+    // Of the connection and not of the port: one that came before the port moved is still here.
+    let is_local = stream.local_addr().is_ok_and(|own| own.ip().to_canonical().is_loopback());
     let service = service_fn(|request| {
         let source = Arc::clone(&source);
-        async move { Ok::<_, Infallible>(pages::answer(request, &*source).await) }
+        async move { Ok::<_, Infallible>(pages::answer(request, &*source, is_local).await) }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "admin connection ended");
+    let mut served = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(PATIENCE)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = match timeout(LONGEST, served.as_mut()).await {
+        Ok(ended) => Ok(ended),
+        Err(_elapsed) => {
+            served.as_mut().graceful_shutdown();
+            timeout(PATIENCE, served).await
+        }
+    };
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "admin connection ended"),
+        Err(_elapsed) => tracing::debug!("admin connection cut: it lasted too long"),
     }
     drop(permit);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use serde_json::Value;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+        time::Instant,
+    };
+
+    use super::{Changing, LONGEST, Order, PATIENCE, Readiness, Refused, Source, connection};
+
+    /// A process whose metrics fill every buffer on the way.
+    struct Large;
+
+    impl Source for Large {
+        fn rollout(&self) -> Value {
+            Value::Null
+        }
+
+        fn order(&self, _: Order, _: &[u8]) -> Result<Value, Refused> {
+            Ok(Value::Null)
+        }
+
+        fn readiness(&self) -> Readiness {
+            Readiness::Ready
+        }
+
+        fn metrics(&self) -> String {
+            "x".repeat(64 << 20)
+        }
+
+        fn upstreams(&self) -> Value {
+            Value::Null
+        }
+
+        fn connections(&self) -> Value {
+            Value::Null
+        }
+
+        fn config(&self) -> Value {
+            Value::Null
+        }
+
+        fn may_change(&self, _: &[u8]) -> bool {
+            true
+        }
+
+        fn has_token(&self) -> bool {
+            false
+        }
+
+        fn reload(&self) -> Changing {
+            Box::pin(async { Ok(Value::Null) })
+        }
+
+        fn set_log(&self, _: &str) -> Result<Value, Refused> {
+            Ok(Value::Null)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_keeps_a_place_by_taking_or_sending_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        for half in [
+            &b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n"[..],
+            b"PUT /log HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\nin",
+        ] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(half).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let began = Instant::now();
+            connection(stream, Arc::new(Large), None).await;
+            let took = began.elapsed();
+            assert!(took <= LONGEST + PATIENCE + Duration::from_millis(10), "{took:?}");
+            drop(client.read_to_end(&mut Vec::new()).await);
+        }
+    }
 }

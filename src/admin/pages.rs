@@ -43,7 +43,7 @@ tlsfloor
   POST /rollout/rearm   puts a fuse that has blown in again; with by and why
 ";
 
-pub(super) async fn answer<B>(request: Request<B>, source: &dyn Source) -> Page
+pub(super) async fn answer<B>(request: Request<B>, source: &dyn Source, is_local: bool) -> Page
 where
     B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
@@ -63,7 +63,7 @@ where
     if matches!(*method, Method::GET | Method::HEAD) {
         return shown(&path, source);
     }
-    if let Err(denied) = access::check(request.headers(), source) {
+    if let Err(denied) = access::check(request.headers(), source, is_local) {
         return refused_access(denied);
     }
     let body = match Limited::new(request.into_body(), LONGEST_BODY).collect().await {

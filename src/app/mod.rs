@@ -3,6 +3,7 @@
 //! Called by `cli` and by tests, which get the real addresses from it. It is the only place that
 //! knows all parts; no part knows it.
 
+mod ending;
 mod inside;
 
 use std::{
@@ -15,13 +16,11 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::mpsc,
-    time::{Instant, sleep},
 };
 
 use crate::{
@@ -38,7 +37,7 @@ use crate::{
     metrics::Metrics,
     published::Published,
     refusals::RefusalLog,
-    reload::{FIRST_NAMES, Reload, Reloads},
+    reload::{Ask, FIRST_NAMES, Reload, Reloads},
     rollout::Control,
     shared::Shared,
     snapshot::{Basis, Snapshot},
@@ -51,9 +50,7 @@ use crate::{
 };
 
 pub use crate::listening::{Addresses, BindError};
-
-/// How often a drain looks whether the last connection has ended.
-const LOOK: Duration = Duration::from_millis(20);
+pub use ending::Drained;
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,18 +89,9 @@ pub struct App {
     progress: Arc<Progress>,
     rollouts: Arc<Control>,
     loads: Loads,
+    /// Ends once each worker has taken what the kernel had queued when it began to drain.
+    taken: mpsc::Receiver<Infallible>,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// How a drain went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drained {
-    /// Connections that were open when listening stopped and ended by themselves.
-    pub ended: usize,
-    /// Connections that were cut.
-    pub cut: usize,
-    /// How long it took.
-    pub took: Duration,
 }
 
 /// Ends when the process does.
@@ -130,6 +118,7 @@ impl App {
         let ports = listening.prepare(&snapshot.config.listen)?;
         let published = Arc::new(Published::new(snapshot));
         let (reloads, asked) = Reloads::new();
+        let (taking, taken) = mpsc::channel(1);
         let mut app = Self {
             addresses: ports.addresses(),
             warnings,
@@ -138,33 +127,30 @@ impl App {
             progress: Arc::default(),
             rollouts,
             loads: Loads::new(workers),
+            taken,
             threads: Vec::new(),
         };
         let tracer = app.start_traces(&metrics)?;
         let shared = app.shared(tracer);
         let (control, looked_up) = app.start_control(shared.pressure.clone())?;
-        app.start_workers(sockets, &shared, &metrics)?;
+        app.start_workers(sockets, &shared, &metrics, taking)?;
         app.start_admin(admin_sockets, &metrics, log.clone())?;
         listening.enter(ports);
         let quotas = [shared.refusals, shared.leaks];
-        let rollouts = Arc::clone(&app.rollouts);
         let reload = Reload {
             file,
             files,
             machine,
             published,
             metrics,
-            rollouts,
+            rollouts: Arc::clone(&app.rollouts),
             listening,
             control,
             quotas,
             log,
         };
-        app.start_thread("reload", |stop| reload.run(asked, stop))?;
-        // Until then /readyz says that it starts; a name without an address does not keep it.
-        if looked_up.recv_timeout(FIRST_NAMES) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("not every name of a server has been looked up yet");
-        }
+        app.start_reload(reload, asked)?;
+        wait_for_names(&looked_up);
         app.progress.say(Readiness::Ready);
         Ok(app)
     }
@@ -224,6 +210,7 @@ impl App {
         sockets: Vec<mpsc::UnboundedReceiver<Socket>>,
         shared: &Shared,
         metrics: &Arc<Metrics>,
+        taking: mpsc::Sender<Infallible>,
     ) -> Result<(), StartError> {
         let (peers, receivers) = Peers::new(self.loads.clone());
         for (index, (sockets, handed)) in sockets.into_iter().zip(receivers).enumerate() {
@@ -235,10 +222,22 @@ impl App {
                 peers: peers.clone(),
                 handed,
                 phase: self.progress.watch(),
+                taking: taking.clone(),
             };
             self.threads.push(worker::start(setup).map_err(StartError::Thread)?);
         }
         Ok(())
+    }
+
+    /// On a thread of its own: building a snapshot reads files and may take its time.
+    fn start_reload(
+        &mut self,
+        reload: Reload,
+        asked: mpsc::Receiver<Ask>,
+    ) -> Result<(), StartError> {
+        let mut phase = self.progress.watch();
+        let draining = async move { drop(phase.wait_for(|phase| *phase >= Phase::Drain).await) };
+        self.start_thread("reload", |stop| reload.run(asked, draining, stop))
     }
 
     /// On a thread of its own, so that a server that hangs delays no client.
@@ -252,14 +251,15 @@ impl App {
         let (care, orders) = mpsc::unbounded_channel();
         let (first, looked_up) = std::sync::mpsc::channel();
         let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
-        let (published, rollouts) = (Arc::clone(&self.published), Arc::clone(&self.rollouts));
+        let (published, loads) = (Arc::clone(&self.published), self.loads.clone());
+        let rollouts = Arc::clone(&self.rollouts);
         self.start_thread("control", |stop| async move {
             let ceiling = || published.snapshot().capacity.memory;
             let endings = || published.snapshot().sites.endings().collect::<Vec<_>>();
             tokio::select! {
                 () = control::keep(orders, stop) => {}
                 () = rollouts.run() => {}
-                () = pressure.watch(ceiling) => {}
+                () = pressure.watch(ceiling, || loads.total()) => {}
                 never = watch_expiry(endings) => match never {},
             }
         })?;
@@ -314,57 +314,17 @@ impl App {
             let runtime =
                 Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             match runtime {
-                Ok(runtime) => runtime.block_on(run(stop)),
+                Ok(runtime) => {
+                    runtime.block_on(run(stop));
+                    // Not before the system has looked up a name that nobody needs any more.
+                    runtime.shutdown_background();
+                }
                 Err(error) => tracing::error!(%error, thread = name, "a thread has no runtime"),
             }
         };
         let thread = thread::Builder::new().name(name.into()).spawn(runtime);
         self.threads.push(thread.map_err(StartError::Thread)?);
         Ok(())
-    }
-
-    /// Ends it: not ready, still accepting for `drain.delay`; then no more connections, and
-    /// `drain.grace` for those that are left. `hurry` ends it at once.
-    pub async fn drain(self, hurry: impl Future<Output = ()>) -> Drained {
-        let drain = self.published.snapshot().config.drain.clone();
-        let mut hurry = std::pin::pin!(hurry);
-        let started = Instant::now();
-        tracing::info!(event = "drain", step = "not_ready", open = self.loads.total());
-        self.progress.say(Readiness::Draining);
-        let mut open = self.loads.total();
-        let in_time = async {
-            sleep(drain.delay).await;
-            open = self.loads.total();
-            tracing::info!(event = "drain", step = "closing", open);
-            self.progress.enter(Phase::Drain);
-            let empty = async {
-                // The workers take what is queued before they look at what they have.
-                sleep(LOOK).await;
-                while self.loads.total() > 0 {
-                    sleep(LOOK).await;
-                }
-            };
-            drop(tokio::time::timeout(drain.grace, empty).await);
-        };
-        tokio::select! {
-            () = in_time => {}
-            () = &mut hurry => tracing::info!(event = "drain", step = "hurried"),
-        }
-        self.finish(open, started)
-    }
-
-    fn finish(self, open: usize, started: Instant) -> Drained {
-        let cut = self.loads.total();
-        self.progress.enter(Phase::Cut);
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread ended by a panic");
-            }
-        }
-        let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
-        let Drained { ended, cut, took } = drained;
-        tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());
-        drained
     }
 }
 
@@ -378,6 +338,13 @@ fn first(
 ) -> Result<(Snapshot, Vec<Problem>), StartError> {
     let basis = Basis { generation: 1, metrics, machine, files, rollouts, before: None };
     Snapshot::build(config, &basis).map_err(StartError::Problems)
+}
+
+/// Until then /readyz says that it starts; a name without an address does not keep it.
+fn wait_for_names(looked_up: &Receiver<Infallible>) {
+    if looked_up.recv_timeout(FIRST_NAMES) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!("not every name of a server has been looked up yet");
+    }
 }
 
 /// As configured, or as many as the cgroup gives CPUs.

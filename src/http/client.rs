@@ -24,7 +24,7 @@ use crate::{
     session::Session,
     shard::Shard,
     timer::Ticks,
-    tls::{ClientCertificate, Identity},
+    tls::{ClientCertificate, Identity, Terms},
 };
 
 /// How long after a response an HTTP/1.1 connection is parked; shorter, and a busy one would be
@@ -68,6 +68,8 @@ impl fmt::Debug for Client {
 pub(crate) struct TlsFacts {
     /// Version, cipher, group, protocol.
     pub session: Session,
+    /// What was asked of the client there.
+    pub terms: Terms,
     /// The name that the client asked for.
     pub sni: Option<Host>,
     /// The fingerprint of its hello.
@@ -88,8 +90,8 @@ impl TlsFacts {
     #[must_use]
     pub(crate) fn new(
         session: Session,
-        sni: Option<Host>,
-        ja4: Ja4,
+        terms: Terms,
+        (sni, ja4): (Option<Host>, Ja4),
         certificate: Option<ClientCertificate>,
     ) -> Self {
         let said = [
@@ -104,7 +106,7 @@ impl TlsFacts {
         let shown = certificate.iter().flat_map(client_cert::fields);
         let fields = said.into_iter().filter_map(field).chain(shown).collect();
         let identity = certificate.map(|certificate| Box::new(certificate.identity));
-        Self { session, sni, ja4, identity, fields }
+        Self { session, terms, sni, ja4, identity, fields }
     }
 }
 

@@ -73,7 +73,7 @@ fn check_direction(
     let (Some(tls), Some(authority)) = (&client.tls, authority) else { return Ok(()) };
     let (sni, host) = (tls.sni.as_ref(), authority.host());
     if sni.is_some_and(|sni| sni.as_str().eq_ignore_ascii_case(host))
-        || view.snapshot.sites.serve_alike(sni, host)
+        || view.snapshot.sites.serve_alike(sni, host, &tls.terms)
     {
         Ok(())
     } else {

@@ -14,7 +14,7 @@ use rustls::{
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::StartHandshake;
 
-use super::{ClientCertificate, Site};
+use super::{ClientCertificate, Site, Terms};
 use crate::{
     io::Socket,
     session::{Alpn, CertificateFault, Cipher, Group, HandshakeFailure, Session},
@@ -41,6 +41,8 @@ pub struct Accepted {
     pub stream: Box<TlsStream>,
     /// What was agreed.
     pub session: Session,
+    /// What the site asked for, and got.
+    pub terms: Terms,
     /// What the client has shown and we have verified.
     pub certificate: Option<ClientCertificate>,
 }
@@ -181,7 +183,10 @@ async fn finish(mut stream: Box<TlsStream>, site: &Site) -> Result<Accepted, Fai
         .as_ref()
         .map(|asked| asked.shown(state.peer_certificates(), session.resumed, UnixTime::now()));
     match shown.transpose() {
-        Ok(certificate) => Ok(Accepted { stream, session, certificate: certificate.flatten() }),
+        Ok(certificate) => {
+            let (terms, certificate) = (site.terms(session.version), certificate.flatten());
+            Ok(Accepted { stream, session, terms, certificate })
+        }
         Err(error) => {
             // Too late for an alert of ours; the client may be gone, and then nobody is told.
             let told = stream.shutdown().await.is_ok();

@@ -27,6 +27,7 @@ use crate::config::{self, FileAt, Problem};
 pub(super) struct ClientAuth {
     verifier: Arc<Verifier>,
     fingerprint: [u8; 32],
+    terms: [u8; 32],
     forward_chain: bool,
 }
 
@@ -43,7 +44,7 @@ impl ClientAuth {
             Some(loaded) => Some(loaded?),
             None => None,
         };
-        let fingerprint = fingerprint(config, &certificates, revocation.as_ref());
+        let [terms, fingerprint] = fingerprints(config, &certificates, revocation.as_ref());
         let verifier = match Verifier::new(config, roots, revocation) {
             Ok(verifier) => Arc::new(verifier),
             Err(error) => {
@@ -53,7 +54,7 @@ impl ClientAuth {
                 return None;
             }
         };
-        Some(Self { verifier, fingerprint, forward_chain: config.forward_chain })
+        Some(Self { verifier, fingerprint, terms, forward_chain: config.forward_chain })
     }
 
     /// What rustls asks.
@@ -64,6 +65,12 @@ impl ClientAuth {
     /// The same for two sites that ask the same of their clients, whose files say the same.
     pub(super) fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
+    }
+
+    /// The same without the lists of what was revoked: a new list every hour asks nothing else of a
+    /// client.
+    pub(super) fn terms(&self) -> [u8; 32] {
+        self.terms
     }
 
     /// The file of revocation lists, and when one of them is out of date.
@@ -119,14 +126,15 @@ fn authorities(
     None
 }
 
-/// Everything that decides who is served; sessions of one must not be taken up under another.
-fn fingerprint(
+/// What is asked of a client, and that with everything else that decides who is served; sessions of
+/// one must not be taken up under another.
+fn fingerprints(
     config: &config::ClientAuth,
     certificates: &[CertificateDer<'_>],
     revocation: Option<&Revocation>,
-) -> [u8; 32] {
+) -> [[u8; 32]; 2] {
     let mut context = Context::new(&SHA256);
-    let mut parts = |parts: &[&[u8]]| {
+    let parts = |context: &mut Context, parts: &[&[u8]]| {
         // Lengths first: no two lists of parts read alike.
         context.update(&parts.len().to_be_bytes());
         for part in parts {
@@ -135,16 +143,19 @@ fn fingerprint(
         }
     };
     let settings = format!("{:?} {:?} {}", config.mode, config.stale_crl, config.forward_chain);
-    parts(&[settings.as_bytes()]);
-    parts(&certificates.iter().map(AsRef::as_ref).collect::<Vec<_>>());
-    let lists = revocation.map_or(&[][..], |revocation| &revocation.lists);
-    parts(&lists.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    parts(&mut context, &[settings.as_bytes()]);
+    parts(&mut context, &certificates.iter().map(AsRef::as_ref).collect::<Vec<_>>());
     let names: Vec<String> = config.names.iter().map(ToString::to_string).collect();
-    parts(&names.iter().map(String::as_bytes).collect::<Vec<_>>());
-    let mut fingerprint = [0; 32];
-    let digest = context.finish();
-    fingerprint.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-    fingerprint
+    parts(&mut context, &names.iter().map(String::as_bytes).collect::<Vec<_>>());
+    let terms = context.clone();
+    let lists = revocation.map_or(&[][..], |revocation| &revocation.lists);
+    parts(&mut context, &lists.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    [terms, context].map(|context| {
+        let mut fingerprint = [0; 32];
+        let digest = context.finish();
+        fingerprint.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+        fingerprint
+    })
 }
 
 #[cfg(test)]

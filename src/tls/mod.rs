@@ -24,5 +24,5 @@ pub use accept::{Accepted, Failed, HandshakeError, TlsStream, accept};
 pub use client::{Agreed, ClientTls, Offer, ServerStream};
 pub use expiry::{Ending, Expiring, watch as watch_expiry};
 pub use identity::{ClientCertificate, Identity};
-pub use sites::{Basis, Site, Sites, build};
+pub use sites::{Basis, Site, Sites, Terms, build};
 pub use tickets::Tickets;

@@ -51,7 +51,27 @@ impl Site {
     }
 }
 
+/// What a client has met in its handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    version: TlsVersion,
+    /// Of the site's clients; none where it asked for no certificate.
+    client_auth: Option<Box<[u8; 32]>>,
+}
+
 impl Site {
+    /// What a client has met that has come in here with this version.
+    #[must_use]
+    pub fn terms(&self, version: TlsVersion) -> Terms {
+        let client_auth = self.client_auth.as_ref().map(|asked| Box::new(asked.terms()));
+        Terms { version, client_auth }
+    }
+
+    /// Whether a client that has met these terms would be let in here.
+    fn is_met_by(&self, agreed: &Terms) -> bool {
+        agreed.version >= self.policy.minimum && self.terms(agreed.version) == *agreed
+    }
+
     fn asked(&self) -> Option<&[u8; 32]> {
         self.client_auth.as_deref().map(ClientAuth::fingerprint)
     }
@@ -114,14 +134,18 @@ impl Sites {
     }
 
     /// Whether a request for `host` may come over a connection whose client asked for `sni`: both
-    /// have the same floor and certificates and ask the same of clients, so nobody gets to a
-    /// strict host through a lax one.
+    /// have the same floor and certificates and ask the same of clients, and that is what was
+    /// `agreed`; so nobody gets to a strict host through a lax one, nor through one that was lax
+    /// before a reload.
     #[must_use]
-    pub fn serve_alike(&self, sni: Option<&Host>, host: &str) -> bool {
+    pub fn serve_alike(&self, sni: Option<&Host>, host: &str, agreed: &Terms) -> bool {
         if self.exact.is_empty() && self.wildcard.is_empty() {
-            return true;
+            return self.rest.is_met_by(agreed);
         }
-        Host::parse(host).is_ok_and(|host| self.find(sni).serves_like(self.find(Some(&host))))
+        Host::parse(host).is_ok_and(|host| {
+            let site = self.find(Some(&host));
+            site.is_met_by(agreed) && self.find(sni).serves_like(site)
+        })
     }
 
     /// The name of each certificate and file of revocation lists, and when it ends, in seconds

@@ -18,7 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{Span, otlp};
@@ -60,25 +60,26 @@ pub(crate) async fn export(
         }
     };
     let mut stop = pin!(stop);
-    let mut stopped = false;
+    // When the last one has to be gone, once the process ends.
+    let mut end = None;
     while let Some(batch) = next(&mut spans).await {
         let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let mut sending = pin!(collector.deliver(otlp::request(&traces.service_name, &batch)));
         drop(batch);
         let mut sent = None;
-        if !stopped {
+        if end.is_none() {
             tokio::select! {
                 taken = &mut sending => sent = Some(taken),
-                () = stop.as_mut() => stopped = true,
+                () = stop.as_mut() => end = Some(Instant::now() + LAST),
             }
         }
         let taken = match sent {
             Some(taken) => taken,
-            None => timeout(LAST, sending).await.unwrap_or(false),
+            None => timeout_at(end.unwrap_or_else(Instant::now), sending).await.unwrap_or(false),
         };
         if !taken {
             lost.add(count);
-            if stopped {
+            if end.is_some() {
                 break;
             }
         }

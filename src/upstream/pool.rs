@@ -132,6 +132,8 @@ impl Pool {
             let heaviest = addresses.endpoints.iter().map(|endpoint| endpoint.server.weight);
             let heaviest = heaviest.max().unwrap_or(0).saturating_mul(WHOLE);
             let members = Members::new(addresses.endpoints.iter().map(same), heaviest);
+            let gone = |server: &&Rc<_>| !members.iter().any(|stays| Rc::ptr_eq(server, stays));
+            before.members.iter().filter(gone).for_each(|server| server.retire());
             *self.servers.borrow_mut() = Rc::new(Servers { members, addresses });
         }
         Rc::clone(&self.servers.borrow())
@@ -190,6 +192,11 @@ impl Pool {
         let servers = self.servers();
         let up = servers.members.iter().filter(|server| server.endpoint.share() > 0);
         up.take(2).count() > 1
+    }
+
+    /// Keeps no connections any more; requests under way end as they began.
+    pub(crate) fn retire(&self) {
+        self.servers().members.iter().for_each(|server| server.retire());
     }
 
     /// Drops kept connections that have ended or are too old.

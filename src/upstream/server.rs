@@ -42,6 +42,8 @@ pub(super) struct ServerPool {
     /// A server behind TLS that has chosen HTTP/1.1 is not waited for.
     speaks_http1: Cell<bool>,
     opened: Notify,
+    /// No new request comes; nothing is kept for one.
+    retired: Cell<bool>,
     /// Written by this worker alone.
     in_flight: Arc<AtomicU32>,
 }
@@ -82,6 +84,7 @@ impl ServerPool {
             opening: Cell::new(false),
             speaks_http1: Cell::new(endpoint.server.scheme == Scheme::Http),
             opened: Notify::new(),
+            retired: Cell::new(false),
             in_flight: endpoint.cell(),
         }
     }
@@ -149,7 +152,7 @@ impl ServerPool {
             Made::Http2(shared) => {
                 self.speaks_http1.set(false);
                 let link = Link::Http2(Http2::on(&shared));
-                if shares {
+                if shares && !self.retired.get() {
                     self.shared.borrow_mut().push(shared);
                 }
                 link
@@ -184,7 +187,7 @@ impl ServerPool {
         let Link::Http1(mut link) = link else {
             return;
         };
-        if self.speaks_for_one() {
+        if self.speaks_for_one() || self.retired.get() {
             return;
         }
         // Most often the connection has come to rest with the body's last byte.
@@ -208,6 +211,14 @@ impl ServerPool {
         self.idle.borrow_mut().retain_mut(fresh);
         // One that is unused stays as long as the server keeps it: it costs one connection.
         self.shared.borrow_mut().retain(|shared| shared.is_open());
+    }
+
+    /// Lets go of what is kept: nobody sweeps it any more, and a request under way may last for
+    /// hours.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+        drop(self.idle.take());
+        drop(self.shared.take());
     }
 
     pub(super) fn in_flight(&self) -> u32 {

@@ -253,6 +253,38 @@ async fn a_host_that_asks_more_is_not_reached_over_another_ones_connection() {
     }
 }
 
+#[tokio::test]
+async fn who_came_before_a_host_was_strict_reaches_no_strict_host_after() {
+    let upstream = Upstream::text("ok").await;
+    let ca = Pki::called("clients");
+    let issued = Pki::shared().issue(&["localhost", "strict.example"]);
+    let lax =
+        proxy::base(upstream.address).replace("chain.pem", "all.pem").replace("key.pem", "all.key");
+    for strict in ["client_auth = { ca = \"clients.pem\" }", "minimum = \"1.3\""] {
+        let host = |name| format!("[[tls.hosts]]\nnames = [\"{name}\"]\n{strict}\n");
+        let first = format!("{lax}{}", host("strict.example"));
+        let all_hosts = format!("{first}{}", host("localhost"));
+        let all = lax.replace("[tls]", &format!("[tls]\n{strict}"));
+        let proxy = Proxy::in_folder(
+            &first,
+            folder(&[
+                ("clients.pem", ca.authority_pem().as_bytes()),
+                ("all.pem", issued.chain_pem().as_bytes()),
+                ("all.key", issued.key_pem().as_bytes()),
+            ]),
+            |_| {},
+        );
+        let mut client = TlsClient::http1().only(&rustls::version::TLS12).open(proxy.https).await;
+        for text in [&first, &all_hosts, &all] {
+            proxy.reload_as(text).await.unwrap();
+            for (host, status) in [("localhost", 200), ("strict.example", 421)] {
+                let request = Request::get("/").header("host", host).body(empty()).unwrap();
+                assert_eq!(client.send(request).await.status, status, "{host} {strict}");
+            }
+        }
+    }
+}
+
 fn item(der: &[u8]) -> String {
     format!(":{}:", BASE64_STANDARD.encode(der))
 }

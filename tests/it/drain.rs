@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     cli::{Folder, Running},
     support::{
-        client::{TlsClient, empty, plain_get, whole},
+        client::{TlsClient, empty, http1, plain_get, whole},
         eventually,
         proxy::{Proxy, base},
         soon,
@@ -67,6 +67,30 @@ async fn a_request_under_way_is_answered_and_the_connection_then_ends() {
         // The look for the end of listening may have been counted with it.
         assert!(drained.ended >= 1 && drained.cut == 0, "{drained:?}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_reloaded_once_nobody_accepts() {
+    let (address, asked, go) = held().await;
+    let proxy = Proxy::start(address);
+    let (https, admin) = (proxy.https, proxy.admin);
+    let mut sender = TlsClient::http1().open(https).await;
+    let request = tokio::spawn(async move { sender.get("/").await });
+    soon(asked.notified()).await;
+    let draining = tokio::spawn(proxy.drain());
+    let refused = eventually(|| async {
+        let stream = TcpStream::connect(admin).await.unwrap();
+        let request = Request::post("/reload").header("host", admin.to_string());
+        let answer = http1(stream).await.send(request.body(empty()).unwrap()).await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(refused.json()["problems"][0], "the process is ending");
+    // The admin port still answers.
+    assert_eq!(plain_get(admin, "/readyz").await.status, 503);
+    go.notify_one();
+    assert_eq!(soon(request).await.unwrap().text(), "late");
+    assert_eq!(soon(draining).await.unwrap().cut, 0);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::{mpsc, watch},
 };
 
 use crate::support::{
@@ -15,7 +16,7 @@ use crate::support::{
     pki::{Issued, Pki},
     proxy::{Proxy, base, base_with},
     soon,
-    upstream::{Upstream, held_back, read_head},
+    upstream::{Upstream, held_back, read_head, scripted},
 };
 
 /// The certificate that a new connection gets.
@@ -131,6 +132,55 @@ async fn a_request_under_way_ends_as_it_began() {
     assert_eq!(second.get("/").await.text(), "quick");
     go.send_replace(true);
     assert_eq!(soon(request).await.unwrap().text(), "slow");
+}
+
+#[tokio::test]
+async fn what_was_kept_for_an_upstream_that_changed_is_closed_at_once() {
+    let (go, held) = watch::channel(false);
+    let (gone, mut was_closed) = mpsc::channel(1);
+    let answers = scripted(move |mut stream, _| {
+        let (mut held, gone) = (held.clone(), gone.clone());
+        async move {
+            if read_head(&mut stream).await.starts_with("GET /held") {
+                drop(held.wait_for(|go| *go).await);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            assert_eq!(read_head(&mut stream).await, "");
+            assert_ne!(gone.send(()).await, Err(mpsc::error::SendError(())));
+        }
+    })
+    .await;
+    let text = base(answers).replace("workers = 2", "workers = 1");
+    let proxy = Proxy::from_text(&text, |_| {});
+    let mut client = TlsClient::http1().open(proxy.https).await;
+    let mut second = TlsClient::http1().open(proxy.https).await;
+    let request = tokio::spawn(async move { client.get("/held").await.status });
+    eventually(async || (proxy.servers().await[0]["in_flight"].as_u64() == Some(1)).then_some(()))
+        .await;
+    assert_eq!(second.get("/").await.status, 200);
+    proxy.reload_as(&format!("{text}balance = \"round_robin\"\n")).await.unwrap();
+    // Long before it is too old, and while the other request still has the upstream.
+    soon(was_closed.recv()).await.unwrap();
+    go.send_replace(true);
+    assert_eq!(soon(request).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_port_that_is_ours_already_is_said_to_be() {
+    let upstream = Upstream::text("hello").await;
+    let proxy = Proxy::start(upstream.address);
+    let (http, own) = ("http = [\"127.0.0.1:0\"]", proxy.http);
+    // The same port, and another kind of it.
+    let text = base(upstream.address)
+        .replace(http, "http = []")
+        .replace("https = [\"127.0.0.1:0\"]", &format!("https = [\"{own}\"]"));
+    let problems = proxy.reload_as(&text).await.unwrap_err().problems();
+    assert!(problems[0].contains("this process has that port"), "{problems:?}");
+    let foreign = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = text.replace(&own.to_string(), &foreign.local_addr().unwrap().to_string());
+    let problems = proxy.reload_as(&text).await.unwrap_err().problems();
+    assert!(problems[0].contains("stop what listens there"), "{problems:?}");
+    assert_eq!(TlsClient::http1().get(proxy.https, "/").await.status, 200);
 }
 
 #[tokio::test]
