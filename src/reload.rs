@@ -266,7 +266,10 @@ impl Reload {
                 complained(error, trigger, generation);
             }
         }
-        systemd::ready();
+        systemd::ready(match outcome {
+            Ok(_) => "serves",
+            Err(_) => "serves by an older configuration: the last reload failed, see the log",
+        });
         outcome
     }
 

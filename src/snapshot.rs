@@ -179,7 +179,12 @@ fn fleets(config: &Config, basis: &Basis<'_>) -> Result<(Fleets, Vec<Problem>), 
             Some(same) => Arc::clone(same),
             None => {
                 let metrics = basis.metrics.upstream(&upstream.name);
-                Arc::new(Fleet::new(upstream.clone(), tls, metrics, print))
+                let fleet = Fleet::new(upstream.clone(), tls, metrics, print);
+                let old = before.iter().find(|before| before.config.name == upstream.name);
+                Arc::new(match old {
+                    Some(old) => fleet.knowing(old),
+                    None => fleet,
+                })
             }
         });
     }

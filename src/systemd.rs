@@ -5,9 +5,9 @@
 
 use sd_notify::NotifyState;
 
-/// It serves, by the configuration in force.
-pub(crate) fn ready() {
-    tell(&[NotifyState::Ready]);
+/// It serves, by the configuration in force; `status` is what `systemctl status` says of it.
+pub(crate) fn ready(status: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// It reads its files again; `ready` follows (`Type=notify-reload`).

@@ -20,8 +20,8 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let files = Files::default();
     let config = config::load(path, &files)?;
     let has_secret = config.tls.ticket_secret.is_some();
-    let inherited = Inherited::take();
-    let surroundings = Surroundings { file: Some(path.to_owned()), files, log: None, inherited };
+    let surroundings =
+        Surroundings { file: Some(path.to_owned()), files, ..Surroundings::default() };
     serve(config, surroundings, |app| {
         let addresses = app.addresses();
         tracing::info!(
@@ -55,12 +55,16 @@ pub(super) fn serve(
         // What is left to write is written when the last one that has it lets go.
         let log = Arc::new(telemetry::init(&config.log)?);
         panics::log();
-        let app = App::start(config, Surroundings { log: Some(Arc::clone(&log)), ..surroundings })?;
+        let inherited = Inherited::take();
+        let app = App::start(
+            config,
+            Surroundings { log: Some(Arc::clone(&log)), inherited, ..surroundings },
+        )?;
         for warning in app.warnings() {
             tracing::warn!(event = "config", "{warning}");
         }
         started(&app)?;
-        systemd::ready();
+        systemd::ready("serves");
         let signal = until_end(&mut signals, &app.reloads()).await;
         tracing::info!(event = "drain", step = "signal", signal);
         systemd::stopping();

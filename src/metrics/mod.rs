@@ -68,6 +68,14 @@ struct Families {
     certificates: BTreeMap<String, i64>,
 }
 
+impl Families {
+    /// What nobody counts in any more goes.
+    fn clear_away(&mut self) {
+        self.routes.retain(|_, route| Arc::strong_count(route) > 1);
+        self.upstreams.retain(|_, upstream| Arc::strong_count(upstream) > 1);
+    }
+}
+
 impl Metrics {
     /// For as many workers; nothing is counted yet.
     #[must_use]
@@ -128,8 +136,7 @@ impl Metrics {
     pub fn in_force(&self, generation: u64, expiries: impl IntoIterator<Item = (String, i64)>) {
         let mut families = self.families();
         families.certificates = expiries.into_iter().collect();
-        families.routes.retain(|_, route| Arc::strong_count(route) > 1);
-        families.upstreams.retain(|_, upstream| Arc::strong_count(upstream) > 1);
+        families.clear_away();
         drop(families);
         self.generation.store(generation, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -139,6 +146,7 @@ impl Metrics {
 
     /// A configuration did not, and the old one stays.
     pub fn reload_failed(&self) {
+        self.families().clear_away();
         self.attempted(false);
     }
 

@@ -85,6 +85,12 @@ impl Addresses {
     }
 }
 
+/// The endpoint of a server whose URL has an address.
+fn literal(server: &Server) -> Option<Arc<Endpoint>> {
+    let address = SocketAddr::new(server.host.ip()?, server.port);
+    Some(Arc::new(Endpoint::new(server, address)))
+}
+
 impl Fleet {
     /// With the addresses that need no resolving.
     #[must_use]
@@ -94,15 +100,29 @@ impl Fleet {
         metrics: Arc<UpstreamMetrics>,
         print: FleetPrint,
     ) -> Self {
-        let literal = |server: &Server| {
-            let address = SocketAddr::new(server.host.ip()?, server.port);
-            Some(Arc::new(Endpoint::new(server, address)))
-        };
         let endpoints = config.servers.iter().filter_map(literal).collect();
         let addresses = Addresses::new(&config.balance, endpoints);
         let generation = AtomicU64::new(1);
         let addresses = Mutex::new(Arc::new(addresses));
         Self { config, tls, metrics, print, generation, addresses, calls: Notify::new() }
+    }
+
+    /// The same with what is known of its servers, if they are judged as they were before: one that
+    /// rests or is down goes on so, and names keep their addresses until they are looked up.
+    #[must_use]
+    pub fn knowing(mut self, before: &Self) -> Self {
+        if serde_json::json!(before.config.health) != serde_json::json!(self.config.health) {
+            return self;
+        }
+        let known = before.addresses();
+        let endpoints = self.config.servers.iter().flat_map(|server| {
+            let same = known.endpoints.iter().filter(|endpoint| endpoint.server == *server);
+            let same: Vec<_> = same.cloned().collect();
+            if same.is_empty() { literal(server).into_iter().collect() } else { same }
+        });
+        let addresses = Addresses::new(&self.config.balance, endpoints.collect());
+        self.addresses = Mutex::new(Arc::new(addresses));
+        self
     }
 
     /// Counts up with each [`Self::publish`].

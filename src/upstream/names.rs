@@ -126,6 +126,11 @@ fn endpoints(
         let known = before.endpoints.iter().filter(|endpoint| endpoint.server == *server);
         let known: Vec<_> = known.collect();
         let literal = server.host.ip();
+        if answer.is_none() && literal.is_none() {
+            // Not looked up yet: what was known before a reload serves until then.
+            endpoints.extend(known.into_iter().map(Arc::clone));
+            continue;
+        }
         for ip in answer.iter().flatten().copied().chain(literal) {
             let address = SocketAddr::new(ip, server.port);
             let same = known.iter().find(|endpoint| endpoint.address == address);

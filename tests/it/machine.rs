@@ -154,11 +154,11 @@ fn a_service_manager_is_told() {
     let mut command = by_shell(&folder, "");
     command.env("NOTIFY_SOCKET", &path);
     let running = Running::spawn(&mut command);
-    assert_eq!(next().trim(), "READY=1");
+    assert_eq!(next().trim(), "READY=1\nSTATUS=serves");
     running.signal("HUP");
     let reloading = next();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
-    assert_eq!(next().trim(), "READY=1");
+    assert_eq!(next().trim(), "READY=1\nSTATUS=serves");
     running.signal("TERM");
     assert_eq!(next().trim(), "STOPPING=1");
 }

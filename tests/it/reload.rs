@@ -113,6 +113,13 @@ async fn what_is_known_of_servers_is_kept_with_them() {
     .await;
     proxy.reload_as(&format!("{text}[hsts]\nmax_age = \"1d\"\n")).await.unwrap();
     proxy.stand(&["up", "ejected"]).await;
+    // Nor does a change of the upstream itself, if its servers are judged as before.
+    let text = text.replace("[[upstreams]]", "[[upstreams]]\nbalance = \"round_robin\"");
+    proxy.reload_as(&text).await.unwrap();
+    proxy.stand(&["up", "ejected"]).await;
+    let health = "[[upstreams]]\nhealth = { path = \"/\", interval = \"1h\" }";
+    proxy.reload_as(&text.replace("[[upstreams]]", health)).await.unwrap();
+    assert_ne!(proxy.servers().await[1]["state"], "ejected", "judged by checks from now on");
 }
 
 #[tokio::test]
