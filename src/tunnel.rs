@@ -150,6 +150,10 @@ impl Half {
                 let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.held))?;
                 self.took(written)?;
                 self.held.advance(written);
+                if self.held.is_empty() {
+                    // What has been passed on whole would else be kept until more comes.
+                    self.held = Bytes::new();
+                }
             } else if self.ended {
                 ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
                 self.done = true;

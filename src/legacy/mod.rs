@@ -75,7 +75,7 @@ impl Passage {
                 let ahead = self.introduce(terms.proxy_protocol);
                 self.about.record(self.client, &server.held, (shard, &view));
                 let (client, stream) = (self.client, self.stream);
-                drop((self.about, view));
+                drop((self.about, self.ahead, view));
                 let outcome = relay((stream, ahead), server, terms.waits, shard).await;
                 note_doubt(client, outcome, terms.proxy_protocol, shard);
                 outcome
