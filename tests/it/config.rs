@@ -265,7 +265,7 @@ fn each_problem_of_upstreams_routes_and_hosts() {
             "t.toml:8:8 upstreams[1].name: found \"orders\", expected a name that no upstream above has",
         ),
         (
-            "[[upstreams]]\nname = \"(legacy)\"\nservers = [\"http://a\"]\n",
+            "[[upstreams]]\nname = \"(legacy)\"\nservers = [\"http://a\"]\n[[routes]]\nupstream = \"orders\"\n",
             "t.toml:8:8 upstreams[1].name: found \"(legacy)\", expected another name: this one is the legacy lane's",
         ),
         (

@@ -110,7 +110,7 @@ fn each_problem_of_a_rollout_in_its_words() {
         ),
         (
             "[rollout]\nlegacy = \"a:1\"\nlegacy_check = \"2h\"\n".to_owned(),
-            "t.toml:3:16 rollout.legacy_check: found \"2h\", expected a duration from \"0s\" to \"3600s\"",
+            "t.toml:3:16 rollout.legacy_check: found \"2h\", expected a duration from 0ns to 3600s",
         ),
         ("[rollout]\nlegacy = 443\n".to_owned(), "t.toml:2:10 rollout.legacy: found 443, expected a string in quotes"),
         (

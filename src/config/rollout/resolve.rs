@@ -28,7 +28,10 @@ pub(in crate::config) fn tls(
     listen: &Listen,
     document: &mut Document<'_>,
 ) -> Rollout {
-    let Some(raw) = raw else { return Rollout::default() };
+    let Some(raw) = raw else {
+        let lane = Some(lane(&raw::Rollout::default(), document));
+        return Rollout { lane, ..Rollout::default() };
+    };
     let span = raw.span();
     let mut raw = raw.into_inner();
     let legacy = raw.legacy.take().map(|servers| legacy(servers, listen, document));
