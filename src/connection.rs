@@ -57,10 +57,7 @@ pub(crate) async fn serve(arrival: Arrival, shard: Rc<Shard>) {
             let greeted = Box::pin(greet(origin, at, &shard)).await;
             match greeted {
                 None => {}
-                Some(Greeting::Legacy(passage)) => {
-                    let view = shard.view();
-                    Box::pin(passage.run(&shard, &view)).await;
-                }
+                Some(Greeting::Legacy(passage)) => Box::pin(passage.run(&shard)).await,
                 Some(Greeting::Served(Greeted { stream, facts }))
                     if facts.session.alpn == Alpn::H2 =>
                 {
@@ -162,7 +159,7 @@ fn multiplexed(
 /// Where the client came to, if a server is told by a PROXY header; else nobody asks the system.
 fn local_address(stream: &TcpStream, shard: &Shard) -> Option<SocketAddr> {
     let view = shard.view();
-    let mut upstreams = view.snapshot.upstreams.iter();
-    let asked = upstreams.any(|fleet| fleet.config.proxy_protocol.is_some());
+    let mut upstreams = view.snapshot.config.upstreams.iter();
+    let asked = upstreams.any(|upstream| upstream.proxy_protocol.is_some());
     asked.then(|| stream.local_addr().ok()).flatten()
 }

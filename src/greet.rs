@@ -19,7 +19,7 @@ use crate::{
     host::Host,
     http::{TlsFacts, respond},
     io::ClientAddr,
-    legacy::Passage,
+    legacy::{About, Passage},
     metrics::{LaneKind, Limit},
     origin::Origin,
     policy::{Failure, Reason, judge},
@@ -168,8 +168,9 @@ impl Visit<'_> {
     ) -> Passage {
         let (reason, offered) = (failure.reason, hello.offered());
         self.shard.counters.hello(offered, Some(reason), LaneKind::Legacy);
-        tracing::debug!(client = %self.client.ip, %reason, %why, "to the legacy lane");
-        Passage { stream, client: self.client, ahead, record_version: Alert::record_version(hello) }
+        let record_version = Alert::record_version(hello);
+        let about = Box::new(About::new(hello, self.shard.request_ids.next(), (reason, why)));
+        Passage { stream, client: self.client, ahead, record_version, about }
     }
 
     async fn refuse(&self, stream: TcpStream, hello: &Hello, failure: Failure, why: Why) {

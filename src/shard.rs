@@ -49,7 +49,7 @@ pub(crate) struct Shard {
 pub(crate) struct View {
     /// What all workers serve by.
     pub snapshot: Arc<Snapshot>,
-    /// By upstream, as numbered in the configuration.
+    /// By upstream, as numbered in the snapshot.
     pub pools: Vec<Rc<Pool>>,
     /// What routes say of timeouts, as numbered in the configuration.
     pub waits: Vec<Waits>,
@@ -189,6 +189,11 @@ impl Drop for Open {
 }
 
 impl View {
+    /// The way to today's terminators, if there is one.
+    pub(crate) fn legacy(&self) -> Option<&Rc<Pool>> {
+        self.pools.get(self.snapshot.legacy?)
+    }
+
     /// Of the pools that there are those are kept that did not change.
     fn new(snapshot: Arc<Snapshot>, timers: &Timers, worker: Worker, before: &[Rc<Pool>]) -> Self {
         let config = &snapshot.config;

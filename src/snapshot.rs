@@ -66,8 +66,10 @@ pub struct Snapshot {
     pub routes: Vec<Arc<RouteMetrics>>,
     /// Counters of requests that no route took.
     pub no_route: Arc<RouteMetrics>,
-    /// The upstreams, with what all workers share of each.
+    /// The upstreams, with what all workers share of each; behind them the legacy lane's servers.
     pub upstreams: Fleets,
+    /// Where among them these are, if there is such a lane.
+    pub legacy: Option<usize>,
     /// `Strict-Transport-Security`, where one is sent.
     pub hsts: Option<HeaderValue>,
     /// What responses in clear say about the end of plain HTTP, where they do.
@@ -125,6 +127,7 @@ impl Snapshot {
             router: Router::new(&config.routes),
             routes: labels.iter().map(|label| metrics.route(label)).collect(),
             no_route: metrics.route("none"),
+            legacy: config.rollout.upstream().map(|_| config.upstreams.len()),
             upstreams,
             hsts: hsts(&config.hsts),
             notice: Notice::of_plain_http(&config.plain_http),
@@ -153,14 +156,14 @@ fn sites(config: &Config, basis: &Basis<'_>) -> Result<(Sites, Vec<Problem>), Ve
     tls::build(&config.tls, tls::Basis { files: basis.files, now: now(), before, counters })
 }
 
-/// All upstreams, as numbered in the configuration.
+/// All upstreams, as numbered in the configuration, and the legacy lane's.
 pub type Fleets = Vec<Arc<Fleet>>;
 
 /// The upstreams; what TLS towards them needs is read here.
 fn fleets(config: &Config, basis: &Basis<'_>) -> Result<(Fleets, Vec<Problem>), Vec<Problem>> {
     let files = basis.files;
     let (mut fleets, mut problems, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-    for upstream in &config.upstreams {
+    for upstream in config.upstreams.iter().chain(&config.rollout.upstream()) {
         let needs_tls = upstream.servers.iter().any(|server| server.scheme == Scheme::Https);
         let tls = match needs_tls.then(|| ClientTls::build(&upstream.tls, files, now())).transpose()
         {

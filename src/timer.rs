@@ -42,6 +42,11 @@ impl Ticks {
     pub(crate) fn count(self) -> u32 {
         self.0
     }
+
+    /// What is left of them when so many have passed.
+    pub(crate) fn after(self, passed: u32) -> Self {
+        Self(self.0.saturating_sub(passed))
+    }
 }
 
 /// Ticks in a second.

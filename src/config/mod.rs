@@ -41,8 +41,8 @@ pub use header_rules::HeaderRules;
 pub use plain_http::{PlainAction, PlainHttp, RedirectOnly};
 pub use redirect_target::{Given, RedirectTarget};
 pub use rollout::{
-    Brownout, Cut, Exemption, Fuse, LegacyServer, PlainRollout, RampStep, Rollout, Salt, Schedule,
-    exemptions,
+    Brownout, Cut, Exemption, Fuse, LegacyLane, LegacyServer, PlainRollout, RampStep, Rollout,
+    Salt, Schedule, exemptions,
 };
 pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,

@@ -149,12 +149,12 @@ impl Tunnel {
         let idle = client.shard.view().timeouts.tunnel;
         let mut passed = Passed::default();
         let server = (&mut upstream.stream, std::mem::take(&mut upstream.ahead));
-        let result = tunnel::run((stream, ahead), server, (&timer, idle), &mut passed).await;
+        let result = tunnel::run((stream, ahead), server, (&timer, idle.into()), &mut passed).await;
         exchange.tunnelled(passed.back);
         match &result {
             Ok(()) => upstream.ended(),
             Err(TunnelError::Idle) => client.shard.counters.limit(Limit::TunnelTimeout),
-            Err(TunnelError::Broken(_)) => {}
+            Err(TunnelError::Broken(_) | TunnelError::Total) => {}
         }
         result
     }

@@ -174,6 +174,12 @@ labels! {
         Broken = "broken",
         /// Nothing moved for too long.
         Idle = "idle",
+        /// It lasted longer than it may.
+        Timeout = "timeout",
+        /// The server ended it first, without a byte.
+        Unanswered = "unanswered",
+        /// What the server said was no TLS.
+        NotTls = "not_tls",
         /// No legacy server could be reached.
         ConnectFailed = "connect_failed",
         /// None answered in time.

@@ -16,7 +16,8 @@ mod tests;
 use std::net::SocketAddr;
 
 pub use read::{ReadError, read};
-pub use write::{V1_LOCAL, V2_LOCAL, v1 as write_v1, v2 as write_v2};
+pub use tlv::Kind;
+pub use write::{V1_LOCAL, V2_LOCAL, v1 as write_v1, v2 as write_v2, v2_with as write_v2_with};
 
 use crate::label::labels;
 

@@ -10,7 +10,7 @@ use super::{LONGEST, ProxyHeaderError, Source, tlv};
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Signature, version and command, family, length.
-const FIXED: usize = 16;
+pub(super) const FIXED: usize = 16;
 
 const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;

@@ -115,13 +115,14 @@ pub(super) struct Exemption<'a> {
     pub(super) state: Option<Text<'a>>,
 }
 
-/// A request as the legacy terminator logs it, for the programs behind one hello.
+/// A request as the legacy terminator logs it, for the programs behind one hello; the proxy's own
+/// line about a client that it passed on has no program.
 #[derive(Debug, Deserialize)]
 pub(super) struct Legacy<'a> {
     #[serde(borrow)]
     pub(super) client: Text<'a>,
     #[serde(borrow)]
-    pub(super) user_agent: Text<'a>,
+    pub(super) user_agent: Option<Text<'a>>,
 }
 
 /// A text of the line itself, unless it has escapes.
@@ -328,5 +329,7 @@ mod tests {
         assert!(matches!(read(used.as_bytes()), Ok(Row::Exemption(row)) if row.count == 3));
         let legacy = r#"{"event":"legacy","client":"203.0.113.7","user_agent":"curl/7.19"}"#;
         assert!(matches!(read(legacy.as_bytes()), Ok(Row::Legacy(_))));
+        let ours = r#"{"event":"legacy","client":"203.0.113.7","connection":"01"}"#;
+        assert!(matches!(read(ours.as_bytes()), Ok(Row::Legacy(_))));
     }
 }

@@ -92,7 +92,9 @@ impl Tally {
             Row::Stage(stage) => self.stages.add(stage),
             Row::Exemption(exemption) => self.exemptions.add(exemption),
             Row::Legacy(legacy) => {
-                self.programs.add(legacy.client.as_str(), legacy.user_agent.as_str());
+                if let Some(program) = &legacy.user_agent {
+                    self.programs.add(legacy.client.as_str(), program.as_str());
+                }
             }
             Row::Other => {}
         }

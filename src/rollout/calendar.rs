@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use super::{Rollout, Rollouts, Stage};
+use crate::config::ProxyVersion;
 
 /// Changes that are printed.
 const SHOWN: usize = 20;
@@ -25,6 +26,7 @@ pub fn lines(rollouts: &Rollouts, now: Timestamp) -> Vec<String> {
     } else {
         let servers: Vec<_> = rollouts.tls.legacy.iter().map(ToString::to_string).collect();
         lines.push(format!("rollout: whoever is spared goes to {}", servers.join(", ")));
+        lines.extend(rollouts.tls.header.map(needs));
         calendar("rollout", &rollouts.tls, now, &mut lines);
     }
     if let Some(plain) = &rollouts.plain_http {
@@ -34,6 +36,19 @@ pub fn lines(rollouts: &Rollouts, now: Timestamp) -> Vec<String> {
         calendar("plain_http.rollout", &plain.rollout, now, &mut lines);
     }
     lines
+}
+
+/// What has to be configured at the terminator, which would else take the header for a bad hello.
+fn needs(version: ProxyVersion) -> String {
+    let version = match version {
+        ProxyVersion::V1 => 1,
+        ProxyVersion::V2 => 2,
+    };
+    format!(
+        "rollout: it has to expect a PROXY header, version {version} (nginx: `listen 443 ssl \
+         proxy_protocol;`, HAProxy: `bind :443 ssl accept-proxy`), unless rollout.proxy_protocol \
+         is \"none\""
+    )
 }
 
 fn calendar(name: &str, rollout: &Rollout, now: Timestamp, lines: &mut Vec<String>) {

@@ -20,7 +20,7 @@ mod watch;
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    config::{self, Config, Fuse, LegacyServer, PlainAction, Problem},
+    config::{self, Config, Fuse, LegacyServer, PlainAction, Problem, ProxyVersion},
     files::Files,
     metrics::{Metrics, RolloutMetrics},
 };
@@ -42,6 +42,8 @@ const LONGEST: u64 = 16 << 20;
 pub struct Rollout {
     /// Today's terminators; none: no legacy lane.
     pub legacy: Vec<LegacyServer>,
+    /// The PROXY header that these get.
+    pub header: Option<ProxyVersion>,
     /// When who is refused.
     pub schedule: Schedule,
     /// Who is spared.
@@ -143,6 +145,7 @@ impl Make<'_> {
             .map(|fuse| Fuse { refused: fuse.refused.div_ceil(self.replicas.max(1)), ..fuse });
         Ok(Rollout {
             legacy: written.legacy.clone(),
+            header: written.lane.and_then(|lane| lane.proxy_protocol),
             schedule: Schedule::new(&written.schedule),
             exemptions: Exemptions::new(exemptions, scope, self.metrics),
             fuse,

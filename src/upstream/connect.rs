@@ -87,8 +87,10 @@ pub(super) async fn connect(
                 http1(Box::new(stream), buffers).await
             }
         }
-        // A fleet with such a server is never built without.
-        (Scheme::Https, None) => Err(UpstreamError::Connect(io::ErrorKind::Unsupported.into())),
+        // A fleet with such a server is never built without, and no route has the other.
+        (Scheme::Https, None) | (Scheme::Tcp, _) => {
+            Err(UpstreamError::Connect(io::ErrorKind::Unsupported.into()))
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod body;
 mod budget;
 mod connect;
 pub mod control;
+mod dial;
 mod ejection;
 mod endpoint;
 mod error;
@@ -34,6 +35,7 @@ mod upgrade;
 
 pub(crate) use body::Body;
 pub(crate) use connect::OnBehalfOf;
+pub(crate) use dial::{Dialed, Held};
 pub use endpoint::Endpoint;
 pub(crate) use error::UpstreamError;
 pub use fleet::{Addresses, Fleet, FleetPrint};

@@ -148,12 +148,11 @@ impl Pool {
     }
 
     /// The server for a request; not one that it was `tried` at, if there is another.
-    pub(super) fn pick(&self, key: u64, tried: Option<&Rc<ServerPool>>) -> Option<Rc<ServerPool>> {
+    pub(super) fn pick(&self, key: u64, tried: &[Rc<ServerPool>]) -> Option<Rc<ServerPool>> {
         let servers = self.servers();
         let share = |server: &Rc<ServerPool>| server.endpoint.share();
-        let untried = |server: &Rc<ServerPool>| match tried {
-            Some(tried) if Rc::ptr_eq(tried, server) => 0,
-            _ => share(server),
+        let untried = |server: &Rc<ServerPool>| {
+            if tried.iter().any(|one| Rc::ptr_eq(one, server)) { 0 } else { share(server) }
         };
         // One that rests is better than none; one whose checks fail is not.
         let last_resort = |server: &Rc<ServerPool>| server.endpoint.last_resort();

@@ -62,6 +62,8 @@ pub(super) async fn ask(
                 over_http1(agreed.stream, server, health).await
             }
         }
+        // That it takes connections is all that can be known.
+        (Scheme::Tcp, _) => return Ok(()),
         // A fleet with such a server is never built without.
         (Scheme::Https, None) => return Err(CheckOutcome::TlsFailed),
     };

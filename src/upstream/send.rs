@@ -100,7 +100,7 @@ impl Course {
     fn server(&mut self, pool: &Pool, key: u64) -> Option<Rc<ServerPool>> {
         let stale = self.stale.take();
         self.is_fresh = stale.is_some();
-        stale.or_else(|| pool.pick(key, self.tried.as_ref()))
+        stale.or_else(|| pool.pick(key, self.tried.as_slice()))
     }
 
     fn may_use_kept(&self) -> bool {

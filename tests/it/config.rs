@@ -265,6 +265,14 @@ fn each_problem_of_upstreams_routes_and_hosts() {
             "t.toml:8:8 upstreams[1].name: found \"orders\", expected a name that no upstream above has",
         ),
         (
+            "[[upstreams]]\nname = \"(legacy)\"\nservers = [\"http://a\"]\n[[routes]]\nupstream = \"orders\"\n",
+            "t.toml:8:8 upstreams[1].name: found \"(legacy)\", expected another name: this one is the legacy lane's",
+        ),
+        (
+            "[[upstreams]]\nname = \"b\"\nservers = [\"tcp://a:1\"]\n[[routes]]\nupstream = \"b\"\n",
+            "t.toml:9:12 upstreams[1].servers[0]: found \"tcp://a:1\", expected a URL such as \"http://10.0.0.11:8080\", \"https://orders:8443\" or \"h2c://orders:8080\"",
+        ),
+        (
             "[[upstreams]]\nname = \"b\"\nservers = []\n[[routes]]\nupstream = \"b\"\n",
             "t.toml:7:1 upstreams[1].servers: found nothing, expected at least one \"http://HOST:PORT\"",
         ),

@@ -36,6 +36,9 @@ fn the_announcements_schedule_is_read_as_meant() {
     let shown = serde_json::to_value(&config.rollout).unwrap();
     let expected = serde_json::json!({
         "legacy": ["10.0.0.9:443"],
+        "proxy_protocol": "v2",
+        "legacy_timeout": "0s",
+        "legacy_check": "5s",
         "cut": "2027-03-01T09:00:00Z",
         "ramp": [{ "at": "2027-02-01T00:00:00Z", "percent": 5 }, { "at": "2027-02-15T00:00:00Z", "percent": 50 }],
         "brownouts": [
@@ -100,6 +103,14 @@ fn each_problem_of_a_rollout_in_its_words() {
         (
             "[rollout]\nlegacy = []\n".to_owned(),
             "t.toml:2:10 rollout.legacy: found an empty list, expected at least one \"HOST:PORT\"",
+        ),
+        (
+            "[rollout]\nlegacy = \"a:1\"\nproxy_protocol = \"v3\"\n".to_owned(),
+            "t.toml:3:18 rollout.proxy_protocol: found \"v3\", expected one of \"v2\", \"v1\", \"none\"",
+        ),
+        (
+            "[rollout]\nlegacy = \"a:1\"\nlegacy_check = \"2h\"\n".to_owned(),
+            "t.toml:3:16 rollout.legacy_check: found \"2h\", expected a duration from 0ns to 3600s",
         ),
         ("[rollout]\nlegacy = 443\n".to_owned(), "t.toml:2:10 rollout.legacy: found 443, expected a string in quotes"),
         (

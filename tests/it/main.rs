@@ -60,6 +60,8 @@ mod forwarding;
 mod headers;
 /// Servers that fail, rest, are asked, and come back.
 mod health;
+/// What goes to today's terminator, and what comes back.
+mod legacy;
 /// Slow, silent and greedy clients.
 mod limits;
 /// Lines about requests and load balancers.

@@ -5,6 +5,7 @@
 //! the time of reading (a cut in the past, an exemption that has ended) is no problem here.
 
 mod exemptions;
+mod lane;
 pub(super) mod raw;
 pub(super) mod resolve;
 mod schedule;
@@ -14,14 +15,19 @@ use std::{fmt, net::IpAddr, path::Path, time::Duration};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::{FileAt, Place, PlainAction, Problems, document::Document, types::seconds};
+use super::{
+    FileAt, Place, PlainAction, Problems, ProxyVersion, document::Document, types::seconds,
+};
 use crate::{host::Host, host::HostPattern, network::Network};
 
 /// `[rollout]`, and what `[plain_http.rollout]` has of it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Rollout {
-    /// Today's terminators, in the order in which they are tried; none: no working path.
+    /// Today's terminators; none: no working path.
     pub legacy: Vec<LegacyServer>,
+    /// How clients are passed on to them; none for plain HTTP.
+    #[serde(flatten)]
+    pub lane: Option<LegacyLane>,
     /// When who is refused.
     #[serde(flatten)]
     pub schedule: Schedule,
@@ -70,6 +76,19 @@ impl Serialize for LegacyServer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// How clients are passed on to `rollout.legacy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LegacyLane {
+    /// `rollout.proxy_protocol`: the header before a client's bytes.
+    pub proxy_protocol: Option<ProxyVersion>,
+    /// `rollout.legacy_timeout`: how long a connection may last; zero: any time.
+    #[serde(rename = "legacy_timeout", serialize_with = "seconds")]
+    pub timeout: Duration,
+    /// `rollout.legacy_check`: from one check of a server to the next; zero: none.
+    #[serde(rename = "legacy_check", serialize_with = "seconds")]
+    pub check: Duration,
 }
 
 /// Who is refused when.

@@ -22,6 +22,15 @@ pub(in crate::config) struct Rollout {
     /// HOST:PORT of today's TLS terminator, or a list of them; absent: failing hellos are refused at once.
     #[schemars(with = "shape::Servers")]
     pub legacy: Option<Spanned<OneOrMore>>,
+    /// The PROXY header before a client's bytes: v2 (with what is known of it), v1 or none.
+    #[schemars(with = "shape::ProxyProtocol")]
+    pub proxy_protocol: Option<Text>,
+    /// How long a connection may last in the legacy lane; 0s is any time.
+    #[schemars(with = "shape::Duration")]
+    pub legacy_timeout: Option<Text>,
+    /// From one check (a connect) of a legacy server to the next; 0s is none.
+    #[schemars(with = "shape::Duration")]
+    pub legacy_check: Option<Text>,
     /// What requests get after the cut: redirect or refuse.
     #[schemars(with = "shape::Ending")]
     pub to: Option<Text>,
@@ -177,6 +186,9 @@ without!(
     PlainRollout,
     Rollout,
     "/properties/legacy",
+    "/properties/proxy_protocol",
+    "/properties/legacy_timeout",
+    "/properties/legacy_check",
     "/properties/exemptions/items/properties/sni",
     "/properties/exemptions/items/properties/ja4"
 );

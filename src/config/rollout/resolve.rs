@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use toml::Spanned;
 
 use super::{
-    Fuse, LegacyServer, PlainRollout, Rollout, Salt, exemptions::exemptions, raw,
+    Fuse, LegacyLane, LegacyServer, PlainRollout, Rollout, Salt, exemptions::exemptions, raw,
     schedule::schedule,
 };
 use crate::{
     config::{
-        Listen, PlainAction,
+        Listen, PlainAction, ProxyVersion,
         document::Document,
         raw::{Moment, Text},
         resolve::value::{self, wrong},
@@ -28,10 +28,14 @@ pub(in crate::config) fn tls(
     listen: &Listen,
     document: &mut Document<'_>,
 ) -> Rollout {
-    let Some(raw) = raw else { return Rollout::default() };
+    let Some(raw) = raw else {
+        let lane = Some(lane(&raw::Rollout::default(), document));
+        return Rollout { lane, ..Rollout::default() };
+    };
     let span = raw.span();
     let mut raw = raw.into_inner();
     let legacy = raw.legacy.take().map(|servers| legacy(servers, listen, document));
+    let lane = Some(lane(&raw, document));
     let needs = [
         (!raw.ramp.is_empty(), "ramp"),
         (!raw.brownouts.is_empty(), "brownouts"),
@@ -48,8 +52,33 @@ pub(in crate::config) fn tls(
         );
         value::missing(document, span.clone(), "rollout.legacy", &what);
     }
-    Rollout { legacy: legacy.unwrap_or_default(), ..common(raw, &span, "rollout", document) }
+    let legacy = legacy.unwrap_or_default();
+    Rollout { legacy, lane, ..common(raw, &span, "rollout", document) }
 }
+
+/// How clients are passed on.
+fn lane(raw: &raw::Rollout, document: &mut Document<'_>) -> LegacyLane {
+    let zero = Duration::ZERO;
+    let (timeout, check) = (raw.legacy_timeout.as_ref(), raw.legacy_check.as_ref());
+    let versions = [("v2", Some(ProxyVersion::V2)), ("v1", Some(ProxyVersion::V1)), ("none", None)];
+    LegacyLane {
+        proxy_protocol: value::word(
+            document,
+            raw.proxy_protocol.as_ref(),
+            "rollout.proxy_protocol",
+            Some(ProxyVersion::V2),
+            &versions,
+        ),
+        timeout: value::duration(document, timeout, "rollout.legacy_timeout", zero, zero..=LONGEST),
+        check: value::duration(document, check, "rollout.legacy_check", CHECK, zero..=HOUR),
+    }
+}
+
+const CHECK: Duration = Duration::from_secs(5);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A connection that lasts longer is one for which there is no limit.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// `[plain_http.rollout]`
 pub(in crate::config) fn plain_http(
@@ -81,6 +110,7 @@ fn common(
     let file = raw.exemptions_file.as_ref();
     Rollout {
         legacy: Vec::new(),
+        lane: None,
         schedule,
         fuse,
         salt: salt(raw.salt, raw.salt_file, key, document),

@@ -12,6 +12,9 @@ use serde::Serialize;
 use super::{CertificateSource, Place, types::seconds};
 use crate::{host::Host, label::labels};
 
+/// What the servers of `rollout.legacy` are called among the upstreams.
+pub(in crate::config) const LEGACY: &str = "(legacy)";
+
 /// `[[upstreams]]`
 #[derive(Clone, Debug, Serialize)]
 pub struct Upstream {
@@ -75,6 +78,8 @@ labels! {
         H2c = "h2c",
         /// HTTP/2 or HTTP/1.1 over TLS, by ALPN.
         Https = "https",
+        /// Whatever a client speaks: of the legacy lane, and of no upstream.
+        Tcp = "tcp",
     }
 }
 

@@ -8,8 +8,8 @@ use hyper::http::uri::Authority;
 use toml::Spanned;
 
 use super::{
-    Authorities, Balance, Ejection, HashKey, Health, ProxyVersion, Retry, Scheme, Server, Upstream,
-    UpstreamTls, raw,
+    Authorities, Balance, Ejection, HashKey, Health, LEGACY, ProxyVersion, Retry, Scheme, Server,
+    Upstream, UpstreamTls, raw,
 };
 use crate::{
     config::{
@@ -48,6 +48,8 @@ pub(in crate::config) fn upstreams(
         };
         if name.get_ref().is_empty() {
             wrong(document, &name, &name_key, "the name that routes use");
+        } else if name.get_ref() == LEGACY {
+            wrong(document, &name, &name_key, "another name: this one is the legacy lane's");
         } else if upstreams.iter().any(|upstream| *upstream.name == **name.get_ref()) {
             wrong(document, &name, &name_key, "a name that no upstream above has");
         }

@@ -150,15 +150,18 @@ fn the_calendar_has_the_next_changes_in_utc_and_counts_the_rest() {
     let lines = calendar::lines(&process.rollouts, at("2027-01-01T00:00:00Z"));
     let expected = [
         "rollout: whoever is spared goes to 10.0.0.9:443",
+        "rollout: it has to expect a PROXY header, version 2 (nginx: `listen 443 ssl \
+         proxy_protocol;`, HAProxy: `bind :443 ssl accept-proxy`), unless rollout.proxy_protocol is \
+         \"none\"",
         "rollout: now, and the next changes (in UTC, with the share that is refused)",
         "  2027-01-01T00:00:00Z  observe     0 %",
         "  2027-02-01T00:00:00Z  brownout  100 %  rollout.brownouts[0]",
         "  2027-02-01T00:10:00Z  observe     0 %",
     ];
-    assert_eq!(lines[..5], expected);
-    assert_eq!(lines.len(), 3 + 20 + 1);
+    assert_eq!(lines[..6], expected);
+    assert_eq!(lines.len(), 4 + 20 + 1);
     let rest = 28 * 24 * 2 + 1 - 20;
-    assert_eq!(lines[23], format!("  and {rest} more, the last at 2027-03-01T09:00:00Z"));
+    assert_eq!(lines[24], format!("  and {rest} more, the last at 2027-03-01T09:00:00Z"));
     let bare = calendar::lines(&Process::with("").rollouts, at("2027-01-01T00:00:00Z"));
     assert!(bare[0].contains("refused at once"), "{bare:?}");
 }
