@@ -94,6 +94,8 @@ mod retry;
 mod rollout;
 /// Which way a request takes.
 mod routing;
+/// Where customers test their clients.
+mod self_test;
 /// Requests that could be read two ways.
 mod smuggling;
 mod support;
