@@ -20,7 +20,7 @@
 //! ```text
 //! cli            one file a subcommand; prints, and gives exit codes
 //! app            composition root: builds, binds, starts, drains
-//! report         event logs of a fleet in, who is below the floor out; an offline tool
+//! announce report    what customers are told | event logs in, who is below the floor out; offline tools
 //! reload         from one configuration to the next, all or nothing
 //! admin listening worker   the admin port | ports to listen on | one thread, its own everything
 //! listener       accepts; hands a socket to the least loaded worker; never ends
@@ -65,6 +65,7 @@
 //! - Readiness fails first, then listening ends, then connections.
 
 pub mod admin;
+pub mod announce;
 pub mod app;
 mod bounds;
 pub mod capacity;

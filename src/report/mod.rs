@@ -37,14 +37,15 @@ use std::{
 
 use serde::Serialize;
 
-use reading::Reading;
-
 use crate::document::{Document, html, markdown, text};
 
 pub use names::NamesError;
 pub use reading::{Damaged, DamagedLine, Progress, Unreadable};
 pub use source::Input;
 
+pub(crate) use moment::Moment;
+pub(crate) use reading::{Reading, Rows};
+pub(crate) use row::{Census, Lane, Row, text as field};
 
 use answer::Answer;
 use evidence::Evidence;

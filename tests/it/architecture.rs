@@ -12,7 +12,7 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["app"],
-    &["report"],
+    &["announce", "report"],
     &["reload"],
     &["admin", "listening", "worker"],
     &["listener"],
@@ -125,7 +125,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ),
     (
         "jiff",
-        &["config/", "notice.rs", "report/moment.rs", "rollout/", "tls/expiry.rs"],
+        &["announce/", "config/", "notice.rs", "report/moment.rs", "rollout/", "tls/expiry.rs"],
     ),
 ];
 

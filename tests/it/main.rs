@@ -70,6 +70,8 @@ mod machine;
 mod metrics;
 /// Names that nobody here has.
 mod names;
+/// What customers are told.
+mod notice;
 /// OCSP responses from files.
 mod ocsp;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.

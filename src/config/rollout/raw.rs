@@ -49,6 +49,9 @@ pub(in crate::config) struct Rollout {
     /// File with more exemptions, as [[exemptions]].
     #[schemars(with = "shape::File")]
     pub exemptions_file: Option<Text>,
+    /// URL of a page about it, which notices to customers link.
+    #[schemars(with = "shape::Url")]
+    pub notice: Option<Text>,
     /// Who is spared, and until when.
     #[schemars(with = "Vec<Exemption>")]
     pub exemptions: Vec<Spanned<Exemption>>,
@@ -177,6 +180,7 @@ without!(
     PlainRollout,
     Rollout,
     "/properties/legacy",
+    "/properties/notice",
     "/properties/exemptions/items/properties/sni",
     "/properties/exemptions/items/properties/ja4"
 );

@@ -3,6 +3,8 @@
 //! Pure. Whoever names none gets text, because most who ask do so by curl; a list that fits
 //! nothing gets text too, for an answer that can be read is better than a 406.
 
+use crate::http::coding::accept::weight;
+
 /// A form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -77,14 +79,6 @@ impl Form {
         }
         found
     }
-}
-
-/// `q=0.5`; what cannot be read is not wanted.
-fn weight(parameter: &str) -> Option<u16> {
-    let text = parameter.strip_prefix(['q', 'Q'])?.trim_start().strip_prefix('=')?.trim();
-    let weight: f32 = text.parse().ok().filter(|weight| (0.0..=1.0).contains(weight))?;
-    let step = |most: u16| weight * 1000.0 >= f32::from(most);
-    Some((0..=1000).rev().find(|most| step(*most)).unwrap_or(0))
 }
 
 #[cfg(test)]
