@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     closing,
+    config::TestFloor,
     hello::{self, Alert, Hello, Outcome, Peeked},
     host::Host,
     http::{TlsFacts, respond},
@@ -22,13 +23,13 @@ use crate::{
     legacy::{About, Passage},
     metrics::{LaneKind, Limit},
     origin::Origin,
-    policy::{Failure, Reason, judge},
+    policy::{Failure, Reason, Verdict, judge},
     proxy_protocol::ProxyHeaderResult,
     refusal::Refusal,
     rollout::{Facts, Lane, Moment, Why, lane},
     session::{CertificateFault, HandshakeFailure},
     shard::{Shard, View},
-    tls::{self, TlsStream},
+    tls::{self, Site, TlsStream},
 };
 
 /// A connection whose handshake is over.
@@ -70,9 +71,7 @@ pub(crate) async fn greet(
         Err(_elapsed) => return visit.fail(HandshakeFailure::Timeout),
     };
     let site = view.snapshot.sites.find(hello.sni.as_ref());
-    let facts = Facts::new(client.ip, Some(&hello));
-    let verdict = judge(&site.policy, &hello);
-    match lane(&view.snapshot.rollouts.tls, Moment::now, &facts, verdict) {
+    match visit.lane(site, &hello) {
         Lane::Refuse(failure, why) => {
             visit.refuse(stream, &hello, failure, why).await;
             None
@@ -89,7 +88,7 @@ pub(crate) async fn greet(
             match timeout_at(deadline, tls::accept(stream, &bytes, site, hello.prefers_chacha20()))
                 .await
             {
-                Ok(handshake) => visit.welcome(*hello, handshake).await.map(Greeting::Served),
+                Ok(handshake) => visit.welcome(site, *hello, handshake).await.map(Greeting::Served),
                 Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
             }
         }
@@ -106,8 +105,22 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
+    /// The rollout's, but for hosts that hold the floor of tomorrow: nobody is spared there.
+    fn lane(&self, site: &Site, hello: &Hello) -> Lane {
+        match judge(&site.policy, hello) {
+            Verdict::Fail(failure) if site.self_test == Some(TestFloor::Strict) => {
+                Lane::Refuse(failure, Why::SelfTest)
+            }
+            verdict => {
+                let facts = Facts::new(self.client.ip, Some(hello));
+                lane(&self.view.snapshot.rollouts.tls, Moment::now, &facts, verdict)
+            }
+        }
+    }
+
     async fn welcome(
         &self,
+        site: &Site,
         hello: Hello,
         handshake: Result<tls::Accepted, tls::Failed>,
     ) -> Option<Greeted> {
@@ -115,7 +128,9 @@ impl Visit<'_> {
             Ok(tls::Accepted { stream, session, terms, certificate }) => {
                 self.shard.counters.handshake(&session, self.accepted.elapsed());
                 let ja4 = hello.ja4();
+                let tested = site.self_test.map(|_floor| Box::new(hello.clone()));
                 let facts = TlsFacts::new(session, terms, (hello.sni, ja4), certificate);
+                let facts = TlsFacts { tested, ..facts };
                 Some(Greeted { stream, facts })
             }
             Err(tls::Failed { error, stream }) => {

@@ -20,7 +20,7 @@
 //! ```text
 //! cli            one file a subcommand; prints, and gives exit codes
 //! app            composition root: builds, binds, starts, drains
-//! report         event logs of a fleet in, who is below the floor out; an offline tool
+//! announce report    what customers are told | event logs in, who is below the floor out; offline tools
 //! reload         from one configuration to the next, all or nothing
 //! admin listening worker   the admin port | ports to listen on | one thread, its own everything
 //! listener       accepts; hands a socket to the least loaded worker; never ends
@@ -32,13 +32,13 @@
 //! published      the snapshot in force
 //! snapshot       everything a reload may replace, built whole
 //! bounds capacity error_pages keyed_hash    a request's | room | our errors' texts | secrets
-//! notice token   plain HTTP ends | who may change something
+//! notice self_test token   plain HTTP ends | a client is tested | who may change something
 //! rollout route telemetry tls    who is refused when | routes | logs | certificates
 //! traces upstream    spans of requests, to a collector | API servers
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy port refusals    connections each | as meant | cells | judge | in | log
 //! hello proxy_protocol stack     peek, parse, JA4, alerts | whom a balancer speaks for | a guess
-//! chance client_name drain fields files host io label loads machine network pace panics process
+//! chance client_name document drain fields files host io label loads machine network pace panics process
 //! request_id session signals sockets systemd template timer tunnel version wire    ground
 //! ```
 //!
@@ -65,6 +65,7 @@
 //! - Readiness fails first, then listening ends, then connections.
 
 pub mod admin;
+pub mod announce;
 pub mod app;
 mod bounds;
 pub mod capacity;
@@ -75,6 +76,7 @@ mod clients;
 mod closing;
 pub mod config;
 mod connection;
+mod document;
 pub mod drain;
 pub mod error_pages;
 mod fields;
@@ -111,6 +113,7 @@ pub mod report;
 mod request_id;
 pub mod rollout;
 pub mod route;
+pub mod self_test;
 pub mod session;
 mod shard;
 mod shared;

@@ -1,6 +1,7 @@
-//! How many lines about one refused client may be written, so that no client can fill a log.
+//! How much of something one client may cause: lines about its refusals, so that none can fill a
+//! log, and answers of the self-test host.
 //!
-//! Shared by all workers: refusals are off the request path. Windows are a minute long; clients
+//! Shared by all workers: all of that is off the request path. Lines have windows of a minute; clients
 //! are told apart by IPv4 address or IPv6 /64, and what does not fit the table shares a row.
 
 use std::{
@@ -17,12 +18,13 @@ use tokio::time::Instant;
 
 /// Clients that are told apart at one time.
 const ROWS: usize = 4096;
-const WINDOW: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The limiter.
 #[derive(Debug)]
 pub(crate) struct RefusalLog {
-    per_minute: AtomicU32,
+    per_window: AtomicU32,
+    window: Duration,
     rows: Mutex<HashMap<Key, Row>>,
 }
 
@@ -44,28 +46,34 @@ impl RefusalLog {
     /// `per_minute` lines for each client; 0 is no limit.
     #[must_use]
     pub(crate) fn new(per_minute: u32) -> Self {
-        Self { per_minute: AtomicU32::new(per_minute), rows: Mutex::default() }
+        Self::within(MINUTE, per_minute)
     }
 
-    /// Another number of lines, from now on.
-    pub(crate) fn set(&self, per_minute: u32) {
-        self.per_minute.store(per_minute, Ordering::Relaxed);
+    /// `count` for each client in each `window`; 0 is no limit.
+    #[must_use]
+    pub(crate) fn within(window: Duration, count: u32) -> Self {
+        Self { per_window: AtomicU32::new(count), window, rows: Mutex::default() }
     }
 
-    /// Whether to write a line about `client`, and how many were left out since its last one.
+    /// Another number, from now on.
+    pub(crate) fn set(&self, count: u32) {
+        self.per_window.store(count, Ordering::Relaxed);
+    }
+
+    /// Whether `client` may cause one more, and how many were left out since its last one.
     pub(crate) fn admit(&self, client: IpAddr, now: Instant) -> Option<u64> {
-        let per_minute = self.per_minute.load(Ordering::Relaxed);
-        if per_minute == 0 {
+        let most = self.per_window.load(Ordering::Relaxed);
+        if most == 0 {
             return Some(0);
         }
         // A row is changed in one step, so a panic elsewhere leaves the table whole.
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = place(&mut rows, Key::Client(network(client)), now);
+        let key = self.place(&mut rows, Key::Client(network(client)), now);
         let row = rows.entry(key).or_insert(Row { since: now, lines: 0, suppressed: 0 });
-        if now.duration_since(row.since) >= WINDOW {
+        if now.duration_since(row.since) >= self.window {
             (row.since, row.lines) = (now, 0);
         }
-        if row.lines < per_minute {
+        if row.lines < most {
             row.lines += 1;
             Some(std::mem::take(&mut row.suppressed))
         } else {
@@ -73,21 +81,21 @@ impl RefusalLog {
             None
         }
     }
-}
 
-/// Its own row, a fresh one, or the one that all share while the table is full.
-fn place(rows: &mut HashMap<Key, Row>, key: Key, now: Instant) -> Key {
-    if rows.len() >= ROWS && !rows.contains_key(&key) {
-        // At most once a window for a full table: what is left after it is younger than one.
-        let stale = |row: &Row| now.duration_since(row.since) >= WINDOW;
-        if rows.get(&Key::Others).is_none_or(stale) {
-            rows.retain(|_, row| !stale(row));
+    /// Its own row, a fresh one, or the one that all share while the table is full.
+    fn place(&self, rows: &mut HashMap<Key, Row>, key: Key, now: Instant) -> Key {
+        if rows.len() >= ROWS && !rows.contains_key(&key) {
+            // At most once a window for a full table: what is left after it is younger than one.
+            let stale = |row: &Row| now.duration_since(row.since) >= self.window;
+            if rows.get(&Key::Others).is_none_or(stale) {
+                rows.retain(|_, row| !stale(row));
+            }
+            if rows.len() >= ROWS {
+                return Key::Others;
+            }
         }
-        if rows.len() >= ROWS {
-            return Key::Others;
-        }
+        key
     }
-    key
 }
 
 /// What tells clients apart: an IPv4 address, or the /64 that one IPv6 client has to itself.

@@ -12,7 +12,7 @@ use hyper::header::HeaderValue;
 
 use crate::{
     capacity::Capacity,
-    config::{Config, Hsts, Problem, Problems, Route, Scheme},
+    config::{self, Config, Hsts, Problem, Problems, Route, Scheme},
     error_pages::ErrorPages,
     files::Files,
     host::HostPattern,
@@ -22,6 +22,7 @@ use crate::{
     notice::Notice,
     rollout::{Control, Rollouts},
     route::Router,
+    self_test::SelfTest,
     telemetry,
     tls::{self, ClientTls, Sites},
     token::Token,
@@ -64,6 +65,8 @@ pub struct Snapshot {
     pub router: Router,
     /// Counters and labels of the routes, as numbered by the router.
     pub routes: Vec<Arc<RouteMetrics>>,
+    /// Where customers test their clients, where that is configured.
+    pub self_test: Option<SelfTest>,
     /// Counters of requests that no route took.
     pub no_route: Arc<RouteMetrics>,
     /// The upstreams, with what all workers share of each; behind them the legacy lane's servers.
@@ -117,15 +120,16 @@ impl Snapshot {
         }
         warnings.extend(doubtful);
         warnings.extend(surprising);
-        warnings.extend(uncovered(&config.routes, &sites));
+        warnings.extend(uncovered(&config, &sites));
         let capacity = Capacity::of(&config, basis.machine, metrics.workers());
         warnings.extend(capacity.doubt(&config));
-        let labels = labels(&config.routes);
+        let labels = labels(&config);
         let snapshot = Self {
             generation,
             capacity,
             router: Router::new(&config.routes),
             routes: labels.iter().map(|label| metrics.route(label)).collect(),
+            self_test: tested(&config, &sites),
             no_route: metrics.route("none"),
             legacy: config.rollout.upstream().map(|_| config.upstreams.len()),
             upstreams,
@@ -140,6 +144,11 @@ impl Snapshot {
         };
         Ok((snapshot, warnings))
     }
+}
+
+/// What clients are told at the self-test host; policies that only count would be told behind these.
+fn tested(config: &Config, sites: &Sites) -> Option<SelfTest> {
+    config.self_test.as_ref().map(|written| SelfTest::new(written, sites, Vec::new()))
 }
 
 /// A filter that the log cannot be set to.
@@ -199,12 +208,12 @@ fn kept<T>(built: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Optio
     built.map_err(|mut found| problems.append(&mut found)).ok()
 }
 
-/// What each route is counted under; what would be the same twice gets a number, because header
-/// conditions show no values.
-fn labels(routes: &[Route]) -> Vec<String> {
+/// What each route is counted under, and behind them the self-test host; what would be the same
+/// twice gets a number, because header conditions show no values.
+fn labels(config: &Config) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
-    for route in routes {
-        let label = route.label();
+    let tested = config.self_test.as_ref().map(|_| "self_test".to_owned());
+    for label in config.routes.iter().map(Route::label).chain(tested) {
         let numbered = (2..).map(|number: u32| format!("{label} #{number}"));
         let mut candidates = [label.clone()].into_iter().chain(numbered);
         labels.extend(candidates.find(|candidate| !labels.contains(candidate)));
@@ -212,16 +221,18 @@ fn labels(routes: &[Route]) -> Vec<String> {
     labels
 }
 
-/// Routes whose host no certificate has: their clients would refuse ours.
-fn uncovered(routes: &[Route], sites: &Sites) -> Vec<Problem> {
-    let bare = routes.iter().filter(|route| route.host != HostPattern::Any);
-    bare.filter(|route| !sites.covers(&route.host))
-        .map(|route| Problem {
-            place: route.place.clone(),
+/// Hosts of routes and self-tests that no certificate has: their clients would refuse ours.
+fn uncovered(config: &Config, sites: &Sites) -> Vec<Problem> {
+    let routes = config.routes.iter().map(|route| (route.host.clone(), &route.place));
+    let tested = config.self_test.iter().flat_map(config::SelfTest::hosts);
+    let tested = tested.map(|(host, place)| (HostPattern::Exact(host.clone()), place));
+    let bare = routes.chain(tested).filter(|(host, _)| *host != HostPattern::Any);
+    bare.filter(|(host, _)| !sites.covers(host))
+        .map(|(host, place)| Problem {
+            place: place.clone(),
             text: format!(
-                "no certificate has the name {}; clients that ask for it over TLS will refuse \
-                 the one they get",
-                route.host
+                "no certificate has the name {host}; clients that ask for it over TLS will refuse \
+                 the one they get"
             ),
         })
         .collect()

@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod notice;
 mod report;
 mod run;
 mod sample_api;
@@ -24,6 +25,7 @@ Examples:
   tlsfloor check -c /etc/tlsfloor/tlsfloor.toml   every problem of a configuration, before it runs
   tlsfloor run -c /etc/tlsfloor/tlsfloor.toml     serve
   kubectl logs -l app=tlsfloor | tlsfloor report  who is below the floor
+  tlsfloor notice -c /etc/tlsfloor/tlsfloor.toml  what customers are told about the end of old TLS
 
 Exit codes: 0 it holds or ended as asked, 1 it does not hold or could not start, 2 wrong usage.";
 
@@ -48,6 +50,8 @@ enum Command {
     Demo,
     /// Say who is below the floor, from event logs
     Report(report::Arguments),
+    /// Write what customers are told: the announcement, its calendar, or one customer's notice
+    Notice(notice::Arguments),
     /// Print the JSON Schema of the configuration
     Schema,
 }
@@ -77,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Check(File { config }) => check::run(&config),
         Command::Demo => demo::run(),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Notice(arguments) => notice::run(&arguments),
         Command::Schema => schema::run(),
     };
     match done {
@@ -113,6 +118,8 @@ enum Failure {
     Output(#[source] io::Error),
     #[error(transparent)]
     Report(#[from] crate::report::ReportError),
+    #[error(transparent)]
+    Notice(#[from] crate::announce::NoticeError),
     #[error("{}: cannot be written", .file.display())]
     OutputFile {
         file: PathBuf,

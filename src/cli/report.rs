@@ -14,7 +14,9 @@ use clap::{Args, ValueEnum};
 use tokio::time::Instant;
 
 use super::Failure;
-use crate::report::{By, Damaged, FLOOR, Format, Input, Options, Progress, ReportError, report};
+use crate::report::{
+    By, Damaged, FLOOR, Format, Input, Options, Outcome, Progress, ReportError, report,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,15 +75,6 @@ enum ByWord {
 }
 
 impl Arguments {
-    fn inputs(&self) -> Vec<Input> {
-        let input = |file: &PathBuf| match file.as_os_str() == "-" {
-            true => Input::Stdin,
-            false => Input::File(file.clone()),
-        };
-        let named: Vec<_> = self.files.iter().map(input).collect();
-        if named.is_empty() { vec![Input::Stdin] } else { named }
-    }
-
     fn options(&self) -> Options {
         Options {
             format: match self.format {
@@ -105,8 +98,18 @@ impl Arguments {
     }
 }
 
+/// Event logs as the command line names them.
+pub(super) fn inputs(files: &[PathBuf]) -> Vec<Input> {
+    let input = |file: &PathBuf| match file.as_os_str() == "-" {
+        true => Input::Stdin,
+        false => Input::File(file.clone()),
+    };
+    let named: Vec<_> = files.iter().map(input).collect();
+    if named.is_empty() { vec![Input::Stdin] } else { named }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (inputs, options) = (arguments.inputs(), arguments.options());
+    let (inputs, options) = (inputs(&arguments.files), arguments.options());
     if inputs.contains(&Input::Stdin) && io::stdin().is_terminal() {
         say("tlsfloor: reading standard input; --help says what else there is\n");
     }
@@ -120,10 +123,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     };
     bar.clear();
-    let outcome = match done {
-        Err(error) if error.is_broken_pipe() => return Ok(()),
-        done => done?,
-    };
+    match done {
+        Err(error) if error.is_broken_pipe() => Ok(()),
+        done => tell(done?),
+    }
+}
+
+/// What could not be read, on standard error; an input that could not is a failure.
+pub(super) fn tell(outcome: Outcome) -> Result<(), Failure> {
     warn(&outcome.damaged);
     let mut unreadable = outcome.unreadable.into_iter();
     let Some(first) = unreadable.next() else {

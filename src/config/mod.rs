@@ -19,6 +19,7 @@ mod redirect_target;
 mod resolve;
 mod rollout;
 mod routes;
+mod self_test;
 mod shape;
 mod tls;
 mod traces;
@@ -47,6 +48,7 @@ pub use rollout::{
 pub use routes::{
     Conditions, FieldIs, FieldMatch, Redirect, Respond, Route, RoutePath, RouteTarget, Share, Split,
 };
+pub use self_test::{SelfTest, StrictHost, TestFloor};
 pub use tls::{CertificateSource, Stranger, Tls, TlsHost};
 pub use traces::{HAS_TRACES, Traces};
 pub use types::{

@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use super::{
     dns, raw_client_auth::ClientAuth, raw_errors, raw_plain_http, raw_routes,
-    rollout::raw as rollout, shape, traces, upstream::raw::Upstream,
+    rollout::raw as rollout, self_test, shape, traces, upstream::raw::Upstream,
 };
 
 pub(super) type Text = Spanned<String>;
@@ -52,6 +52,9 @@ pub(super) struct Config {
     /// Retiring what fails the floor, by a schedule.
     #[schemars(with = "rollout::TlsRollout")]
     pub rollout: Option<Spanned<rollout::Rollout>>,
+    /// The host where customers test their clients.
+    #[schemars(with = "self_test::Raw")]
+    pub self_test: Option<Spanned<self_test::Raw>>,
     /// All copies of this process together.
     #[schemars(with = "Fleet")]
     pub fleet: Option<Spanned<Fleet>>,

@@ -89,6 +89,8 @@ shapes! {
     Share = { "type": "integer", "minimum": 1, "maximum": 100 };
     /// How many clients blow a fuse.
     Clients = { "type": "integer", "minimum": 1, "maximum": 100_000 };
+    /// Answers a second.
+    Rate = { "type": "integer", "minimum": 1, "maximum": 10_000 };
     /// Copies of the process.
     Replicas = { "type": "integer", "minimum": 1, "maximum": 10_000 };
     /// `10.0.0.9:443`, or a list of such.

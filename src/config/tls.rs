@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use super::{ClientAuth, FileAt, Place, types::seconds};
+use super::{ClientAuth, FileAt, Place, TestFloor, types::seconds};
 use crate::{host::HostPattern, version::TlsVersion};
 
 /// `[tls]`: the floor and the certificates.
@@ -29,6 +29,9 @@ pub struct Tls {
     pub ticket_lifetime: Duration,
     /// Names with a floor or certificates of their own.
     pub hosts: Vec<TlsHost>,
+    /// The names of `[self_test]`; shown there.
+    #[serde(skip)]
+    pub self_test: Vec<(TestFloor, TlsHost)>,
 }
 
 impl Tls {
@@ -44,6 +47,7 @@ impl Tls {
             ticket_secret: None,
             ticket_lifetime: Self::TICKET_LIFETIME,
             hosts: Vec::new(),
+            self_test: Vec::new(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Dns, Errors, Place, PlainHttp, Rollout, Route, Tls, Traces, Upstream};
+use super::{Dns, Errors, Place, PlainHttp, Rollout, Route, SelfTest, Tls, Traces, Upstream};
 use crate::network::Network;
 
 /// A whole configuration.
@@ -31,6 +31,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// `[rollout]`
     pub rollout: Rollout,
+    /// `[self_test]`
+    pub self_test: Option<SelfTest>,
     /// `[fleet]`
     pub fleet: Fleet,
     /// `[errors]`

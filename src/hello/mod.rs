@@ -4,6 +4,7 @@
 //! than rustls about what is malformed: what they let pass, rustls still may refuse.
 
 mod alert;
+pub mod iana;
 mod ja4;
 mod parse;
 mod peek;

@@ -16,7 +16,7 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::{Tunnel, client_cert};
 use crate::{
-    hello::Ja4,
+    hello::{Hello, Ja4},
     host::Host,
     io::{Activity, ClientAddr},
     network,
@@ -76,6 +76,8 @@ pub(crate) struct TlsFacts {
     pub ja4: Ja4,
     /// Who the client is by a certificate that was verified.
     pub identity: Option<Box<Identity>>,
+    /// What was offered, where clients are tested; nowhere else is it kept.
+    pub tested: Option<Box<Hello>>,
     /// The same as fields for an upstream: what a request needs is made once a connection.
     pub fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -106,7 +108,7 @@ impl TlsFacts {
         let shown = certificate.iter().flat_map(client_cert::fields);
         let fields = said.into_iter().filter_map(field).chain(shown).collect();
         let identity = certificate.map(|certificate| Box::new(certificate.identity));
-        Self { session, terms, sni, ja4, identity, fields }
+        Self { session, terms, sni, ja4, identity, tested: None, fields }
     }
 }
 

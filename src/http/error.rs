@@ -43,6 +43,12 @@ pub(crate) enum RequestError {
     /// No route is for this host.
     #[error("no such host is served here")]
     UnknownHost,
+    /// At the self-test host, whose one page is to be read only.
+    #[error("this host only tells how you reach it; send GET or HEAD")]
+    SelfTestMethod,
+    /// `self_test.rate`
+    #[error("you have asked the self-test host too often; wait a second")]
+    SelfTestRate,
     /// No route matches host and path.
     #[error("nothing is served at this host and path")]
     NoRoute,
@@ -101,7 +107,8 @@ impl RequestError {
             | Self::HostDiffers
             | Self::TargetInvalid
             | Self::PathClimbs => StatusCode::BAD_REQUEST,
-            Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Connect | Self::SelfTestMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SelfTestRate => StatusCode::TOO_MANY_REQUESTS,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::UnknownHost | Self::NoRoute => StatusCode::NOT_FOUND,
@@ -123,7 +130,7 @@ impl RequestError {
     pub(crate) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Upstream(error) => error.retry_after(),
-            Self::OutOfMemory => Some(1),
+            Self::OutOfMemory | Self::SelfTestRate => Some(1),
             _ => None,
         }
     }
@@ -136,7 +143,8 @@ impl RequestError {
             Self::PlainHttp | Self::PlainHttpRamp(_) => "https_required",
             Self::PlainHttpBrownout(_) => "plain_http_brownout",
             Self::Misdirected => "misdirected_request",
-            Self::Connect => "method_not_served",
+            Self::Connect | Self::SelfTestMethod => "method_not_served",
+            Self::SelfTestRate => "rate_limited",
             Self::UnknownHost => "unknown_host",
             Self::NoRoute => "no_route",
             Self::OutOfMemory => "overloaded",
@@ -163,6 +171,8 @@ impl RequestError {
             | Self::PlainHttp
             | Self::PlainHttpBrownout(_)
             | Self::PlainHttpRamp(_)
+            | Self::SelfTestMethod
+            | Self::SelfTestRate
             | Self::Misdirected => "http_request_denied",
             Self::UnknownHost | Self::NoRoute => "destination_not_found",
             Self::OutOfMemory => "proxy_internal_error",
@@ -180,6 +190,7 @@ impl RequestError {
             Self::BodyTooLarge => Some(Limit::BodySize),
             Self::OutOfMemory => Some(Limit::Memory),
             Self::Overdue => Some(Limit::RequestTimeout),
+            Self::SelfTestRate => Some(Limit::SelfTest),
             Self::HostMissing
             | Self::HostTwice
             | Self::HostInvalid
@@ -189,6 +200,7 @@ impl RequestError {
             | Self::Connect
             | Self::TransferCoding
             | Self::Misdirected
+            | Self::SelfTestMethod
             | Self::UnknownHost
             | Self::NoRoute
             | Self::PlainHttp

@@ -30,6 +30,7 @@ mod redirect;
 pub(crate) mod respond;
 mod routing;
 mod rules;
+mod self_test;
 mod service;
 mod stall;
 mod trace;

@@ -9,6 +9,7 @@ use hyper::{Request, Response, StatusCode};
 
 use super::{
     Asker, Client, RequestError, authority::Authority, body::Content, credentials, own, redirect,
+    self_test,
 };
 use crate::{
     config::{PlainAction, PlainHttp},
@@ -28,11 +29,18 @@ pub(super) fn answer<B>(
     let config = &view.snapshot.config.plain_http;
     let kind = credentials::seen(config, request).next().map(|(kind, _)| kind);
     let path = request.uri().path();
+    // Nothing is ever forwarded for a host that only tests, exempt paths included.
+    let tests = authority.is_some_and(|authority| self_test::is_one(view, authority));
     let planned = match &view.snapshot.rollouts.plain_http {
+        _ if tests => Planned { action: PlainAction::Redirect, refusal: RequestError::PlainHttp },
         Some(plain) if !redirect::is_exempt(config, path) => planned(plain, config, asker),
         _ => Planned { action: config.action, refusal: RequestError::PlainHttp },
     };
     let action = redirect::action(config, planned.action, request.method(), path, kind.is_some());
+    let action = match action {
+        PlainAction::Forward if tests => PlainAction::Redirect,
+        action => action,
+    };
     client.shard.counters.plain_http(action, kind.unwrap_or(Credentials::None));
     if kind.is_some() {
         credentials::record(client, view, request, authority, &asker.id, Plain::from(action));

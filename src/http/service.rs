@@ -25,6 +25,7 @@ use super::{
     held::{self, Deadline},
     own, plain, respond,
     routing::{self, Taken, Way},
+    self_test,
     upgrade::Asked,
 };
 use crate::{
@@ -93,6 +94,7 @@ fn answer(client: Rc<Client>, request: Request<Incoming>) -> Answering {
             failed(&client, &view, &error, &tone, &id)
         });
         tone.put(&client, &view, &mut response);
+        self_test::finish(&exchange, &mut response);
         exchange.answered(response.status());
         Ok(response.map(|content| Body::new(content, exchange, deadline)))
     })
@@ -146,6 +148,11 @@ fn decide(
         && let Some(answer) = plain::answer(client, view, authority.as_ref(), &request, asker)?
     {
         return Ok(Next::Answer(answer));
+    }
+    if self_test::answers(client, view, authority.as_ref()) {
+        exchange.tests();
+        let answer = self_test::answer(client, view, authority.as_ref(), &request, asker);
+        return answer.map(Next::Answer);
     }
     let Taken { index, route, way } = routing::take(client, view, authority.as_ref(), &request)?;
     exchange.takes(index);

@@ -40,6 +40,8 @@ labels! {
         Memory = "memory",
         /// A connection ended because it had served enough.
         RequestsPerConnection = "requests_per_connection",
+        /// Too many questions at the self-test host (`self_test.rate`).
+        SelfTest = "self_test",
     }
 }
 

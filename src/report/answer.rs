@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::{
     By, Damaged,
     exemptions::Exemption,
-    figures,
     moment::Moment,
     row::Lane,
     series::Sums,
@@ -15,7 +14,7 @@ use super::{
     tally::Tally,
     who::{Who, clients_by_stack},
 };
-use crate::{label::Label, policy::Reason, stack::Stack, version::Offered};
+use crate::{document::figures, label::Label, policy::Reason, stack::Stack, version::Offered};
 
 /// The longest time before and after a brownout that is compared.
 const WINDOW: u32 = super::moment::DAY;

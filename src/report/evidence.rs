@@ -7,12 +7,10 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::Serialize;
 
-use super::{
-    document::{Document, Section, Table},
+use super::{inventory::InUse, moment::Moment, row::Lane};
+use crate::document::{
+    Document, Section, Table,
     figures::{percent, short, thousands},
-    inventory::InUse,
-    moment::Moment,
-    row::Lane,
 };
 
 /// The inventory.

@@ -1,12 +1,12 @@
 //! The answer in one sentence, the one that is quoted.
 
-use super::{
-    FLOOR,
-    answer::Answer,
-    figures::{counted, percent, short, thousands},
-    moment::DAY,
+use super::{FLOOR, answer::Answer, moment::DAY};
+use crate::{
+    document::figures::{counted, percent, short, thousands},
+    label::Label,
+    policy::Reason,
+    version::Offered,
 };
-use crate::{label::Label, policy::Reason, version::Offered};
 
 /// "412 of 1.2M connections a day, from 37 clients, are below TLS 1.2 (0.034 %)."
 pub(super) fn headline(answer: &Answer<'_>) -> String {

@@ -10,18 +10,13 @@
 //! ```
 
 mod answer;
-mod document;
 mod evidence;
 mod exemptions;
-mod figures;
 mod headline;
-mod html;
 mod inventory;
-mod markdown;
 mod moment;
 mod names;
 mod pages;
-mod plot;
 mod programs;
 mod reading;
 mod record;
@@ -32,7 +27,6 @@ mod source;
 mod stages;
 mod table;
 mod tally;
-mod text;
 mod who;
 mod words;
 
@@ -43,15 +37,19 @@ use std::{
 
 use serde::Serialize;
 
+use crate::document::{Document, html, markdown, text};
+
 pub use names::NamesError;
 pub use reading::{Damaged, DamagedLine, Progress, Unreadable};
 pub use source::Input;
 
+pub(crate) use moment::Moment;
+pub(crate) use reading::{Reading, Rows};
+pub(crate) use row::{Census, Lane, Row, text as field};
+
 use answer::Answer;
-use document::Document;
 use evidence::Evidence;
 use names::Names;
-use reading::Reading;
 use tally::Tally;
 use who::{Groups, Who};
 
@@ -162,11 +160,11 @@ pub fn report(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, ReportError> {
     let names = options.names.as_deref().map(Names::load).transpose()?.unwrap_or_default();
-    let mut reading = Reading::new(options, inputs, progress);
+    let mut reading = Reading::new(Tally::new(&options.policy, options.by), inputs, progress);
     for input in inputs {
         reading.input(input);
     }
-    let Reading { tally, damaged, mut unreadable, lines, .. } = reading;
+    let Reading { rows: tally, damaged, mut unreadable, lines, .. } = reading;
     if tally.rows == 0 {
         return Err(match unreadable.pop() {
             Some(first) if unreadable.is_empty() => first.into(),

@@ -12,40 +12,40 @@ use serde::{
 
 /// Seconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Moment(pub(super) u32);
+pub(crate) struct Moment(pub(crate) u32);
 
 /// Seconds of a day.
-pub(super) const DAY: u32 = 24 * 60 * 60;
+pub(crate) const DAY: u32 = 24 * 60 * 60;
 
 impl Moment {
     /// By its text.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let at: Timestamp = text.parse().ok()?;
         u32::try_from(at.as_second()).ok().map(Self)
     }
 
     /// Its day, counted from 1970.
-    pub(super) const fn day(self) -> u32 {
+    pub(crate) const fn day(self) -> u32 {
         self.0 / DAY
     }
 
     /// Its minute, counted from 1970.
-    pub(super) const fn minute(self) -> u32 {
+    pub(crate) const fn minute(self) -> u32 {
         self.0 / 60
     }
 
     /// The first moment of a day.
-    pub(super) const fn of_day(day: u32) -> Self {
+    pub(crate) const fn of_day(day: u32) -> Self {
         Self(day.saturating_mul(DAY))
     }
 
     /// Only the date.
-    pub(super) fn date(self) -> String {
+    pub(crate) fn date(self) -> String {
         self.to_string().chars().take(10).collect()
     }
 
     /// For people: `2027-01-12 10:00`, in UTC.
-    pub(super) fn short(self) -> String {
+    pub(crate) fn short(self) -> String {
         self.to_string().replace('T', " ").chars().take(16).collect()
     }
 }

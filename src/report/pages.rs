@@ -6,12 +6,17 @@
 use super::{
     By,
     answer::{Answer, Count, Day, Since, StackSum},
-    document::{Document, Plot, Section, Table},
-    figures::{counted, duration, percent, short, thousands},
     headline::headline,
     who::Line,
 };
-use crate::{label::Label, stack::Layer};
+use crate::{
+    document::{
+        Document, Plot, Section, Table,
+        figures::{counted, duration, percent, short, thousands},
+    },
+    label::Label,
+    stack::Layer,
+};
 
 /// Days that stand in a table; a plot has all.
 const DAYS: usize = 31;
@@ -290,6 +295,6 @@ fn remedy(sum: &StackSum) -> Section {
         table: Table::new(&["layer", "what to do"]).with(layers),
         roomy: true,
         links: sum.remedy.links.clone(),
-        plot: None,
+        ..Section::default()
     }
 }

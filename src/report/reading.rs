@@ -1,4 +1,4 @@
-//! The reading of all inputs, line by line, into one tally.
+//! The reading of all inputs, line by line, into whatever takes rows.
 //!
 //! A damaged line is counted and the first few are named; an input that cannot be read is kept as
 //! an error and the others are read all the same. Nothing here ends a report.
@@ -8,10 +8,8 @@ use std::{cell::Cell, io, rc::Rc};
 use serde::Serialize;
 
 use super::{
-    Options,
     row::{self, Damage, Row},
     source::{Input, Lines, Next},
-    tally::Tally,
 };
 
 /// Lines between two words about progress.
@@ -62,25 +60,27 @@ pub struct Unreadable {
     pub cause: io::Error,
 }
 
+/// Takes what counts of a log.
+pub(crate) trait Rows {
+    /// One more row.
+    fn add(&mut self, row: &Row<'_>);
+}
+
 /// The reading of all inputs.
-pub(super) struct Reading<'a> {
-    pub(super) tally: Tally,
-    pub(super) damaged: Damaged,
-    pub(super) unreadable: Vec<Unreadable>,
-    pub(super) lines: u64,
+pub(crate) struct Reading<'a, R> {
+    pub(crate) rows: R,
+    pub(crate) damaged: Damaged,
+    pub(crate) unreadable: Vec<Unreadable>,
+    pub(crate) lines: u64,
     read: Rc<Cell<u64>>,
     all: Option<u64>,
     progress: &'a mut dyn FnMut(Progress),
 }
 
-impl<'a> Reading<'a> {
-    pub(super) fn new(
-        options: &Options,
-        inputs: &[Input],
-        progress: &'a mut dyn FnMut(Progress),
-    ) -> Self {
+impl<'a, R: Rows> Reading<'a, R> {
+    pub(crate) fn new(rows: R, inputs: &[Input], progress: &'a mut dyn FnMut(Progress)) -> Self {
         Self {
-            tally: Tally::new(&options.policy, options.by),
+            rows,
             damaged: Damaged::default(),
             unreadable: Vec::new(),
             lines: 0,
@@ -90,7 +90,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    pub(super) fn input(&mut self, input: &Input) {
+    pub(crate) fn input(&mut self, input: &Input) {
         let read = input.open(&self.read).and_then(|mut lines| self.lines(input, &mut lines));
         if let Err(cause) = read {
             self.unreadable.push(Unreadable { file: input.name(), cause });
@@ -106,7 +106,7 @@ impl<'a> Reading<'a> {
             };
             match row {
                 Ok(Row::Other) => {}
-                Ok(row) => self.tally.add(&row),
+                Ok(row) => self.rows.add(&row),
                 Err(damage) => {
                     let number = lines.number();
                     self.damaged.add(input, number, &damage);

@@ -20,7 +20,7 @@ use crate::{
 
 labels! {
     /// What happened to a connection, in the words of rows.
-    pub(super) enum Lane {
+    pub(crate) enum Lane {
         /// Terminated here.
         Serve = "serve",
         /// Passed on to the legacy terminator.
@@ -32,7 +32,7 @@ labels! {
 
 labels! {
     /// What a policy said of a hello.
-    pub(super) enum Judged {
+    pub(crate) enum Judged {
         /// It holds it.
         Pass = "pass",
         /// It does not.
@@ -42,7 +42,7 @@ labels! {
 
 /// A line that counts.
 #[derive(Debug)]
-pub(super) enum Row<'a> {
+pub(crate) enum Row<'a> {
     Census(Census<'a>),
     Totals(Totals<'a>),
     Stage(Stage<'a>),
@@ -54,95 +54,95 @@ pub(super) enum Row<'a> {
 
 /// Clients that failed a policy between two times.
 #[derive(Debug, Deserialize)]
-pub(super) struct Census<'a> {
-    pub(super) from: Moment,
-    pub(super) to: Moment,
+pub(crate) struct Census<'a> {
+    pub(crate) from: Moment,
+    pub(crate) to: Moment,
     #[serde(borrow)]
-    pub(super) client: Text<'a>,
+    pub(crate) client: Text<'a>,
     #[serde(borrow)]
-    pub(super) sni: Option<Text<'a>>,
-    pub(super) offered_max: Word<Offered>,
+    pub(crate) sni: Option<Text<'a>>,
+    pub(crate) offered_max: Word<Offered>,
     #[serde(borrow)]
-    pub(super) ja4: Option<Text<'a>>,
+    pub(crate) ja4: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(super) policy: Text<'a>,
-    pub(super) reason: Word<Reason>,
-    pub(super) lane: Word<Lane>,
-    pub(super) count: u64,
+    pub(crate) policy: Text<'a>,
+    pub(crate) reason: Word<Reason>,
+    pub(crate) lane: Word<Lane>,
+    pub(crate) count: u64,
     #[serde(borrow)]
-    pub(super) stack: Option<Text<'a>>,
+    pub(crate) stack: Option<Text<'a>>,
 }
 
 /// All hellos between two times, by what was offered and agreed on.
 #[derive(Debug, Deserialize)]
-pub(super) struct Totals<'a> {
-    pub(super) from: Moment,
-    pub(super) to: Moment,
-    pub(super) offered: Word<Offered>,
+pub(crate) struct Totals<'a> {
+    pub(crate) from: Moment,
+    pub(crate) to: Moment,
+    pub(crate) offered: Word<Offered>,
     #[serde(borrow)]
-    pub(super) version: Option<Text<'a>>,
+    pub(crate) version: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(super) cipher: Option<Text<'a>>,
-    pub(super) lane: Word<Lane>,
-    pub(super) verdict: Word<Judged>,
-    pub(super) count: u64,
+    pub(crate) cipher: Option<Text<'a>>,
+    pub(crate) lane: Word<Lane>,
+    pub(crate) verdict: Word<Judged>,
+    pub(crate) count: u64,
 }
 
 /// The rollout moved.
 #[derive(Debug, Deserialize)]
-pub(super) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     #[serde(borrow)]
-    pub(super) from: Text<'a>,
+    pub(crate) from: Text<'a>,
     #[serde(borrow)]
-    pub(super) to: Text<'a>,
-    pub(super) percent: Option<u8>,
-    pub(super) at: Moment,
+    pub(crate) to: Text<'a>,
+    pub(crate) percent: Option<u8>,
+    pub(crate) at: Moment,
 }
 
 /// Uses of an exemption.
 #[derive(Debug, Deserialize)]
-pub(super) struct Exemption<'a> {
-    pub(super) timestamp: Option<Moment>,
-    pub(super) to: Option<Moment>,
+pub(crate) struct Exemption<'a> {
+    pub(crate) timestamp: Option<Moment>,
+    pub(crate) to: Option<Moment>,
     #[serde(borrow)]
-    pub(super) exemption: Text<'a>,
-    pub(super) count: u64,
+    pub(crate) exemption: Text<'a>,
+    pub(crate) count: u64,
     #[serde(borrow)]
-    pub(super) owner: Option<Text<'a>>,
+    pub(crate) owner: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(super) expires: Option<Text<'a>>,
+    pub(crate) expires: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(super) state: Option<Text<'a>>,
+    pub(crate) state: Option<Text<'a>>,
 }
 
 /// A request as the legacy terminator logs it, for the programs behind one hello; the proxy's own
 /// line about a client that it passed on has no program.
 #[derive(Debug, Deserialize)]
-pub(super) struct Legacy<'a> {
+pub(crate) struct Legacy<'a> {
     #[serde(borrow)]
-    pub(super) client: Text<'a>,
+    pub(crate) client: Text<'a>,
     #[serde(borrow)]
-    pub(super) user_agent: Option<Text<'a>>,
+    pub(crate) user_agent: Option<Text<'a>>,
 }
 
 /// A text of the line itself, unless it has escapes.
 #[derive(Debug, Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Text<'_> {
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 /// The text of an optional field; none and "" are the same.
-pub(super) fn text<'a>(field: &'a Option<Text<'a>>) -> Option<&'a str> {
+pub(crate) fn text<'a>(field: &'a Option<Text<'a>>) -> Option<&'a str> {
     field.as_ref().map(Text::as_str).filter(|text| !text.is_empty())
 }
 
 /// One of a closed set of words.
 #[derive(Debug)]
-pub(super) struct Word<L>(pub(super) L);
+pub(crate) struct Word<L>(pub(crate) L);
 
 impl<'de, L: Label> Deserialize<'de> for Word<L> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -167,7 +167,7 @@ impl<L: Label> Visitor<'_> for Named<L> {
 
 /// What is wrong with a line.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Damage {
+pub(crate) enum Damage {
     #[error("longer than any line of ours")]
     TooLong,
     #[error("not text in UTF-8")]
@@ -183,7 +183,7 @@ pub(super) enum Damage {
 }
 
 /// Reads a line; what stands before its object (`[pod/name/container]`) is passed over.
-pub(super) fn read(line: &[u8]) -> Result<Row<'_>, Damage> {
+pub(crate) fn read(line: &[u8]) -> Result<Row<'_>, Damage> {
     let line = std::str::from_utf8(line).map_err(|_not_utf8| Damage::NotText)?.trim();
     if line.is_empty() {
         return Ok(Row::Other);

@@ -5,7 +5,8 @@
 
 use std::io::{self, Write};
 
-use super::{answer::Answer, figures, inventory::InUse, who::Line};
+use super::{answer::Answer, inventory::InUse, who::Line};
+use crate::document::figures;
 
 /// What everyone who fails has.
 const WHO: [&str; 17] = [

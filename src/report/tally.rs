@@ -10,6 +10,7 @@ use super::{
     exemptions::Exemptions,
     inventory::Inventory,
     programs::Programs,
+    reading::Rows,
     record::{Record, Set, Texts},
     row::{Census, Lane, Row, text},
     series::Series,
@@ -56,6 +57,27 @@ pub(super) struct Tally {
     pub(super) rows: u64,
 }
 
+impl Rows for Tally {
+    fn add(&mut self, row: &Row<'_>) {
+        match row {
+            Row::Census(census) => self.census(census),
+            Row::Totals(totals) => {
+                self.rows += 1;
+                self.series.connections(totals.from, totals.to, totals.count);
+                self.inventory.add(totals);
+            }
+            Row::Stage(stage) => self.stages.add(stage),
+            Row::Exemption(exemption) => self.exemptions.add(exemption),
+            Row::Legacy(legacy) => {
+                if let Some(program) = &legacy.user_agent {
+                    self.programs.add(legacy.client.as_str(), program.as_str());
+                }
+            }
+            Row::Other => {}
+        }
+    }
+}
+
 impl Tally {
     pub(super) fn new(policy: &str, by: By) -> Self {
         Self {
@@ -78,25 +100,6 @@ impl Tally {
             exemptions: Exemptions::default(),
             programs: Programs::default(),
             rows: 0,
-        }
-    }
-
-    pub(super) fn add(&mut self, row: &Row<'_>) {
-        match row {
-            Row::Census(census) => self.census(census),
-            Row::Totals(totals) => {
-                self.rows += 1;
-                self.series.connections(totals.from, totals.to, totals.count);
-                self.inventory.add(totals);
-            }
-            Row::Stage(stage) => self.stages.add(stage),
-            Row::Exemption(exemption) => self.exemptions.add(exemption),
-            Row::Legacy(legacy) => {
-                if let Some(program) = &legacy.user_agent {
-                    self.programs.add(legacy.client.as_str(), program.as_str());
-                }
-            }
-            Row::Other => {}
         }
     }
 

@@ -7,7 +7,7 @@ use std::{collections::HashMap, net::IpAddr};
 use serde::{Serialize, Serializer};
 
 use super::{
-    By, figures,
+    By,
     moment::Moment,
     names::Names,
     record::{Record, Seen},
@@ -15,7 +15,10 @@ use super::{
     tally::Tally,
     words::Words,
 };
-use crate::{label::Label, network::Network, policy::Reason, stack::Stack, version::Offered};
+use crate::{
+    document::figures, label::Label, network::Network, policy::Reason, stack::Stack,
+    version::Offered,
+};
 
 /// The blocks that addresses are grouped by, as a census with `privacy = "network"` has them.
 const IPV4_BITS: u8 = 24;

@@ -33,6 +33,8 @@ labels! {
         Cut = "cut",
         /// Refused: there is no legacy lane.
         NoLegacy = "no_legacy",
+        /// Refused: a self-test host holds the floor that is to come.
+        SelfTest = "self_test",
     }
 }
 

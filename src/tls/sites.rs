@@ -13,7 +13,7 @@ use super::{
     tickets::Tickets,
 };
 use crate::{
-    config::{self, CertificateSource, Problem, Stranger, Tls, TlsHost},
+    config::{self, CertificateSource, Problem, Stranger, TestFloor, Tls, TlsHost},
     files::{self, Files},
     host::{Host, HostPattern},
     metrics::TicketCounters,
@@ -30,11 +30,13 @@ pub struct Site {
     /// What is asked of clients.
     pub(super) client_auth: Option<Arc<ClientAuth>>,
     certificates: Vec<Arc<Certificate>>,
+    /// Whether clients are only tested there.
+    pub self_test: Option<TestFloor>,
 }
 
 impl Site {
     /// Whether both have the same floor, ask the same of clients, and have the same certificates,
-    /// in whatever order.
+    /// in whatever order. Where clients are tested nothing else is served, and nowhere else.
     fn serves_like(&self, other: &Self) -> bool {
         let (own, others) = (&self.certificates, &other.certificates);
         let same = |one: &Arc<Certificate>, two: &Arc<Certificate>| {
@@ -44,7 +46,9 @@ impl Site {
             some.iter().all(|one| all.iter().any(|two| same(one, two)))
         };
         std::ptr::eq(self, other)
-            || (self.policy.minimum == other.policy.minimum
+            || (self.self_test.is_none()
+                && other.self_test.is_none()
+                && self.policy.minimum == other.policy.minimum
                 && self.asked() == other.asked()
                 && within(own, others)
                 && within(others, own))
@@ -196,7 +200,7 @@ pub fn build(tls: &Tls, basis: Basis<'_>) -> Result<(Sites, Vec<Problem>), Vec<P
     let mut builder = Builder { findings, tickets };
     let common = builder.certificates(&tls.certificates);
     let asked = builder.client_auth(tls.client_auth.as_ref());
-    let rest = builder.site(tls.minimum, &common, asked.clone());
+    let rest = builder.site(tls.minimum, &common, asked.clone(), None);
     let hosts = tls.hosts.iter().map(|host| {
         // Most hosts ask what all do: read once, and said once where it is wrong.
         let same = host.client_auth == tls.client_auth;
@@ -204,8 +208,12 @@ pub fn build(tls: &Tls, basis: Basis<'_>) -> Result<(Sites, Vec<Problem>), Vec<P
             if same { asked.clone() } else { builder.client_auth(host.client_auth.as_ref()) };
         builder.host(host, &common, asked)
     });
-    let hosts: Vec<_> = hosts.collect();
-    let Findings { problems, warnings, .. } = builder.findings;
+    let mut hosts: Vec<_> = hosts.collect();
+    let tested = tls.self_test.iter().map(|(floor, host)| builder.self_test(host, *floor, &common));
+    hosts.extend(tested);
+    let Findings { mut problems, mut warnings, .. } = builder.findings;
+    once(&mut problems);
+    once(&mut warnings);
     let (Some(rest), Some(tickets), true) = (rest, builder.tickets, problems.is_empty()) else {
         return Err(problems);
     };
@@ -217,7 +225,9 @@ pub fn build(tls: &Tls, basis: Basis<'_>) -> Result<(Sites, Vec<Problem>), Vec<P
         unknown_sni: tls.unknown_sni,
         tickets,
     };
-    for (host, site) in tls.hosts.iter().zip(hosts) {
+    for (host, site) in
+        tls.hosts.iter().chain(tls.self_test.iter().map(|(_, host)| host)).zip(hosts)
+    {
         for name in &host.names {
             let Some(site) = &site else { continue };
             sites.insert(name, Arc::clone(site));
@@ -234,6 +244,16 @@ impl Sites {
                 drop(self.wildcard.insert(suffix.as_str().into(), site));
             }
             HostPattern::Any => self.rest = site,
+        }
+    }
+}
+
+/// Each thing said once, however many names share a certificate.
+fn once(found: &mut Vec<Problem>) {
+    let all = std::mem::take(found);
+    for problem in all {
+        if !found.contains(&problem) {
+            found.push(problem);
         }
     }
 }
@@ -280,7 +300,19 @@ impl Builder<'_> {
                 self.check_name(name, host, certificates);
             }
         }
-        self.site(host.minimum, certificates, asked)
+        self.site(host.minimum, certificates, asked, None)
+    }
+
+    /// A name that no certificate has is only warned of, like a route's (`Sites::covers`).
+    fn self_test(
+        &mut self,
+        host: &TlsHost,
+        floor: TestFloor,
+        common: &[Arc<Certificate>],
+    ) -> Option<Arc<Site>> {
+        let own = self.certificates(&host.certificates);
+        let certificates = if host.certificates.is_empty() { common } else { &own };
+        self.site(host.minimum, certificates, None, Some(floor))
     }
 
     fn check_name(
@@ -310,6 +342,7 @@ impl Builder<'_> {
         minimum: TlsVersion,
         certificates: &[Arc<Certificate>],
         client_auth: Option<Arc<ClientAuth>>,
+        self_test: Option<TestFloor>,
     ) -> Option<Arc<Site>> {
         let policy = settings::policy(minimum, certificates);
         let certificates = certificates.to_vec();
@@ -317,7 +350,9 @@ impl Builder<'_> {
         let asked = asked.as_ref().map_or(NO_CLIENT_AUTH, |print| print.as_slice());
         let ticketer = self.tickets.as_mut()?.of_context(minimum, asked);
         match Settings::new(minimum, &certificates, client_auth.as_deref(), ticketer) {
-            Ok(settings) => Some(Arc::new(Site { policy, settings, client_auth, certificates })),
+            Ok(settings) => {
+                Some(Arc::new(Site { policy, settings, client_auth, certificates, self_test }))
+            }
             Err(error) => {
                 self.findings.problems.push(Problem::bare("tls", error.to_string()));
                 None

@@ -12,7 +12,7 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["app"],
-    &["report"],
+    &["announce", "report"],
     &["reload"],
     &["admin", "listening", "worker"],
     &["listener"],
@@ -31,6 +31,7 @@ const FLOORS: &[&[&str]] = &[
         "notice",
         "rollout",
         "route",
+        "self_test",
         "telemetry",
         "tls",
         "token",
@@ -43,6 +44,7 @@ const FLOORS: &[&[&str]] = &[
     &[
         "chance",
         "client_name",
+        "document",
         "drain",
         "fields",
         "files",
@@ -121,7 +123,10 @@ const FENCES: &[(&str, &[&str])] = &[
             "token.rs",
         ],
     ),
-    ("jiff", &["config/", "notice.rs", "report/moment.rs", "rollout/", "tls/expiry.rs"]),
+    (
+        "jiff",
+        &["announce/", "config/", "notice.rs", "report/moment.rs", "rollout/", "tls/expiry.rs"],
+    ),
 ];
 
 /// Names that say nothing.

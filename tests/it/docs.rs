@@ -93,7 +93,7 @@ fn the_readmes_configurations_load() {
 #[test]
 fn the_readme_names_every_command_and_key_section() {
     let readme = read("README.md");
-    for command in ["run", "check", "demo", "report", "schema"] {
+    for command in ["run", "check", "demo", "report", "notice", "schema"] {
         assert!(readme.contains(&format!("tlsfloor {command}")), "{command}");
     }
     for section in config::schema()["properties"].as_object().unwrap().keys() {

@@ -72,6 +72,8 @@ mod machine;
 mod metrics;
 /// Names that nobody here has.
 mod names;
+/// What customers are told.
+mod notice;
 /// OCSP responses from files.
 mod ocsp;
 /// Credentials in clear, and what clients are told about the end of plain HTTP.
@@ -96,6 +98,8 @@ mod retry;
 mod rollout;
 /// Which way a request takes.
 mod routing;
+/// Where customers test their clients.
+mod self_test;
 /// Requests that could be read two ways.
 mod smuggling;
 mod support;

@@ -18,12 +18,12 @@ mod routes;
 pub(super) mod tls;
 pub(super) mod value;
 
-use super::{Config, Fleet, dns, document::Document, raw, rollout, traces, upstream};
+use super::{Config, Fleet, dns, document::Document, raw, rollout, self_test, traces, upstream};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
     let listen = listen::listen(raw.listen, document);
-    let tls = tls::tls(raw.tls, document);
+    let mut tls = tls::tls(raw.tls, document);
     let plain_http = plain_http::plain_http(raw.plain_http, document);
     let forwarding = forwarding::forwarding(raw.forwarding, document);
     let hsts = hsts::hsts(raw.hsts, document);
@@ -31,6 +31,8 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let dns = dns::dns(raw.dns, document);
     let routes = routes::routes(raw.routes, &upstreams, document);
     let rollout = rollout::resolve::tls(raw.rollout, &listen, document);
+    let self_test = self_test::self_test(raw.self_test, &tls, &routes, document);
+    tls.self_test = self_test.as_ref().map(|test| test.sites(&tls)).unwrap_or_default();
     let (fleet, _) = value::section(raw.fleet);
     let replicas = fleet.replicas.as_ref();
     let replicas = value::number(document, replicas, "fleet.replicas", 1, 1..=10_000);
@@ -52,6 +54,7 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         dns,
         routes,
         rollout,
+        self_test,
         fleet,
         errors,
         reload,

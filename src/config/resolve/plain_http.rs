@@ -52,7 +52,7 @@ pub(super) fn plain_http(
         exempt_paths,
         deprecation,
         sunset,
-        notice: raw.notice.and_then(|text| notice(text, document)),
+        notice: raw.notice.and_then(|text| value::url(document, text, "plain_http.notice")),
         credential_headers: headers(&raw.credential_headers.unwrap_or_default(), document),
         credential_params: params(&raw.credential_params.unwrap_or_default(), document),
         credentials_key: value::file(document, key, "plain_http.credentials_key"),
@@ -67,19 +67,6 @@ const ACTIONS: &[(&str, PlainAction)] = &[
 ];
 
 const ONLY: &[(&str, RedirectOnly)] = &[("all", RedirectOnly::All), ("safe", RedirectOnly::Safe)];
-
-/// It stands between `<` and `>` in a field.
-fn notice(text: Text, document: &mut Document<'_>) -> Option<String> {
-    let url = text.get_ref();
-    let scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'\\');
-    if scheme.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(fits)) {
-        return Some(text.into_inner());
-    }
-    let expected = "a URL such as \"https://api.example.com/tls-notice\"";
-    wrong(document, &text, "plain_http.notice", expected);
-    None
-}
 
 fn headers(list: &[Text], document: &mut Document<'_>) -> Vec<HeaderName> {
     let mut headers = Vec::new();

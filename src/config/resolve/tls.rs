@@ -58,6 +58,7 @@ pub(super) fn tls(raw: Option<Spanned<raw::Tls>>, document: &mut Document<'_>) -
         ticket_secret,
         ticket_lifetime,
         hosts,
+        self_test: Vec::new(),
     }
 }
 
@@ -65,7 +66,7 @@ pub(super) fn tls(raw: Option<Spanned<raw::Tls>>, document: &mut Document<'_>) -
 const TICKET_LIFETIMES: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(300)..=Duration::from_secs(7 * 86_400);
 
-fn minimum(
+pub(in crate::config) fn minimum(
     value: Option<&Text>,
     key: &str,
     default: TlsVersion,
@@ -82,7 +83,7 @@ fn minimum(
     default
 }
 
-fn certificates(
+pub(in crate::config) fn certificates(
     raw: Vec<Spanned<raw::Certificate>>,
     key: &str,
     document: &mut Document<'_>,

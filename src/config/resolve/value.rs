@@ -164,6 +164,22 @@ pub(in crate::config) fn file(
     Some(FileAt { path, place: document.place(text.span(), key) })
 }
 
+/// An absolute URL; it may stand between `<` and `>` in a header field.
+pub(in crate::config) fn url(
+    document: &mut Document<'_>,
+    value: Text,
+    key: &str,
+) -> Option<String> {
+    let url = value.get_ref();
+    let scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'\\');
+    if scheme.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(fits)) {
+        return Some(value.into_inner());
+    }
+    wrong(document, &value, key, "a URL such as \"https://api.example.com/tls-notice\"");
+    None
+}
+
 /// A switch.
 pub(in crate::config) fn switch(value: Option<&Switch>, default: bool) -> bool {
     value.map_or(default, |value| *value.get_ref())

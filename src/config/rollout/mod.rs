@@ -37,6 +37,9 @@ pub struct Rollout {
     pub salt: Option<Salt>,
     /// A file with more exemptions.
     pub exemptions_file: Option<FileAt>,
+    /// A page about it; of plain HTTP that is `plain_http.notice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// Who is spared, and until when.
     pub exemptions: Vec<Exemption>,
     /// Where the section stands, for what is missing in it.

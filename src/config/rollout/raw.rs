@@ -58,6 +58,9 @@ pub(in crate::config) struct Rollout {
     /// File with more exemptions, as [[exemptions]].
     #[schemars(with = "shape::File")]
     pub exemptions_file: Option<Text>,
+    /// URL of a page about it, which notices to customers link.
+    #[schemars(with = "shape::Url")]
+    pub notice: Option<Text>,
     /// Who is spared, and until when.
     #[schemars(with = "Vec<Exemption>")]
     pub exemptions: Vec<Spanned<Exemption>>,
@@ -189,6 +192,7 @@ without!(
     "/properties/proxy_protocol",
     "/properties/legacy_timeout",
     "/properties/legacy_check",
+    "/properties/notice",
     "/properties/exemptions/items/properties/sni",
     "/properties/exemptions/items/properties/ja4"
 );

@@ -115,6 +115,7 @@ fn common(
         fuse,
         salt: salt(raw.salt, raw.salt_file, key, document),
         exemptions_file: value::file(document, file, &at("exemptions_file")),
+        notice: raw.notice.and_then(|text| value::url(document, text, &at("notice"))),
         exemptions: exemptions(raw.exemptions, &at("exemptions"), document),
         place: document.place(span.clone(), key),
     }

@@ -76,8 +76,8 @@ impl Wishes {
     }
 }
 
-/// `q=0.5`: up to three digits behind the point.
-fn weight(parameter: &str) -> Option<Weight> {
+/// `q=0.5`: up to three digits behind the point; none where it is another parameter or no weight.
+pub(in crate::http) fn weight(parameter: &str) -> Option<Weight> {
     let (name, value) = parameter.split_once('=')?;
     if !name.trim().eq_ignore_ascii_case("q") {
         return None;

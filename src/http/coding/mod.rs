@@ -4,7 +4,7 @@
 //! [`apply`] when the response's head is here. Off by default, because a body that mixes a secret
 //! with what an attacker chooses tells the secret by its length (BREACH).
 
-mod accept;
+pub(super) mod accept;
 mod body;
 mod encoder;
 

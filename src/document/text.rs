@@ -1,10 +1,10 @@
-//! The report on a terminal: 100 columns, no colours, nothing cut off.
+//! A document on a terminal: 100 columns, no colours, nothing cut off.
 //!
 //! What is too wide for a column goes on in the next line of its cell.
 
 use std::io::{self, Write};
 
-use super::document::{Column, Document, Plot, Section, clean};
+use super::{Column, Document, Plot, Section, Snippet, clean};
 
 const WIDTH: usize = 100;
 /// Columns of words are not made narrower than this.
@@ -14,7 +14,7 @@ const GAP: usize = 2;
 const BAR: usize = 30;
 
 /// Writes it.
-pub(super) fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}\n", document.title)?;
     paragraph(&document.headline, out)?;
     for note in &document.notes {
@@ -25,7 +25,14 @@ pub(super) fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> 
         for sentence in &section.sentences {
             paragraph(sentence, out)?;
         }
+        for point in &section.points {
+            paragraph(&format!("- {point}"), out)?;
+        }
         table(section, out)?;
+        for Snippet { title, code } in &section.snippets {
+            writeln!(out, "\n{}", clean(title))?;
+            code.lines().try_for_each(|line| writeln!(out, "  {}", clean(line)))?;
+        }
     }
     Ok(())
 }
@@ -153,7 +160,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{WIDTH, bar, wrapped, write};
-    use crate::report::document::{Document, Plot, Section, Table};
+    use crate::document::{Document, Plot, Section, Table};
 
     #[test]
     fn words_go_on_in_the_next_line() {

@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use super::{
-    document::Plot,
+    Plot,
     figures::{short, thousands},
     html::escaped,
 };
@@ -21,7 +21,7 @@ const LEFT: usize = 160;
 const RIGHT: usize = 720;
 
 /// Draws it under a name for who cannot see it.
-pub(super) fn write(plot: &Plot, name: &str, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(plot: &Plot, name: &str, out: &mut dyn Write) -> io::Result<()> {
     match plot {
         Plot::Days(days) => write_days(days, &escaped(name), out),
         Plot::Bars(bars) => write_bars(bars, &escaped(name), out),

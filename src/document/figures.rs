@@ -3,7 +3,7 @@
 //! Whole numbers throughout, so that no sum is ever rounded; only what is printed is short.
 
 /// `1,234,567`
-pub(super) fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -16,7 +16,7 @@ pub(super) fn thousands(number: u64) -> String {
 }
 
 /// `1.2M`; up to 99,999 in full.
-pub(super) fn short(number: u64) -> String {
+pub(crate) fn short(number: u64) -> String {
     const FULL: u64 = 100_000;
     let units = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
     match units.into_iter().find(|(unit, _)| number >= FULL && number >= *unit) {
@@ -39,12 +39,12 @@ fn billionths(part: u64, whole: u64) -> u32 {
 }
 
 /// A part of a whole from 0 to 1.
-pub(super) fn share(part: u64, whole: u64) -> f64 {
+pub(crate) fn share(part: u64, whole: u64) -> f64 {
     f64::from(billionths(part, whole)) / 1e9
 }
 
 /// A part of a whole in percent, with as many digits as say something.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+pub(crate) fn percent(part: u64, whole: u64) -> String {
     let percent = f64::from(billionths(part, whole)) / 1e7;
     let text = match percent {
         0.0 if part > 0 => return "< 0.000001 %".to_owned(),
@@ -59,13 +59,13 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
 }
 
 /// So many in so many seconds, in an hour; one digit behind the point.
-pub(super) fn per_hour(count: u64, seconds: u32) -> f64 {
+pub(crate) fn per_hour(count: u64, seconds: u32) -> f64 {
     let tenths = u128::from(count) * 36_000 / u128::from(seconds.max(1));
     f64::from(u32::try_from(tenths).unwrap_or(u32::MAX)) / 10.0
 }
 
 /// `90 s`, `45 min`, `5 h`, `12 days`
-pub(super) fn duration(seconds: u32) -> String {
+pub(crate) fn duration(seconds: u32) -> String {
     match seconds {
         0..=120 => format!("{seconds} s"),
         121..=7200 => format!("{} min", seconds / 60),
@@ -75,7 +75,7 @@ pub(super) fn duration(seconds: u32) -> String {
 }
 
 /// `1 client`, `37 clients`
-pub(super) fn counted(number: u64, noun: &str) -> String {
+pub(crate) fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", thousands(number))
 }

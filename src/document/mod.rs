@@ -1,50 +1,68 @@
-//! A report in words, before it has a form: headings, sentences, tables, plots.
+//! A text in words, before it has a form: headings, sentences, tables, plots, snippets.
 //!
-//! Made by `pages`, given a form by `text`, `markdown` and `html`. All of it is plain text: a
-//! form has to escape it, because names in it come from clients and customers.
+//! Made by `report`, `announce` and the self-test host, given a form by `text`, `markdown` and
+//! `html`. All of it is plain text: a form has to escape it, because names in it come from clients
+//! and customers.
 
-/// A report.
+pub(crate) mod figures;
+pub(crate) mod html;
+pub(crate) mod markdown;
+mod plot;
+pub(crate) mod text;
+
+/// A whole text.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Document {
-    pub(super) title: String,
+pub(crate) struct Document {
+    pub(crate) title: String,
     /// The answer in a sentence.
-    pub(super) headline: String,
+    pub(crate) headline: String,
     /// What has to be known to read it rightly.
-    pub(super) notes: Vec<String>,
-    pub(super) sections: Vec<Section>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) sections: Vec<Section>,
 }
 
 /// One question and its answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Section {
-    pub(super) heading: String,
-    pub(super) sentences: Vec<String>,
-    pub(super) plot: Option<Plot>,
-    pub(super) table: Table,
+pub(crate) struct Section {
+    pub(crate) heading: String,
+    pub(crate) sentences: Vec<String>,
+    /// A list.
+    pub(crate) points: Vec<String>,
+    pub(crate) plot: Option<Plot>,
+    pub(crate) table: Table,
     /// Long texts, for forms that have room.
-    pub(super) roomy: bool,
+    pub(crate) roomy: bool,
+    /// Something to copy.
+    pub(crate) snippets: Vec<Snippet>,
     /// Addresses to read on.
-    pub(super) links: Vec<String>,
+    pub(crate) links: Vec<String>,
+}
+
+/// Lines of code under a title.
+#[derive(Clone, Debug)]
+pub(crate) struct Snippet {
+    pub(crate) title: String,
+    pub(crate) code: String,
 }
 
 /// Rows of cells.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table {
-    pub(super) columns: Vec<Column>,
-    pub(super) rows: Vec<Vec<String>>,
+pub(crate) struct Table {
+    pub(crate) columns: Vec<Column>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 /// A column's heading.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Column {
-    pub(super) title: &'static str,
+pub(crate) struct Column {
+    pub(crate) title: &'static str,
     /// Numbers stand to the right.
-    pub(super) right: bool,
+    pub(crate) right: bool,
 }
 
 /// Something to look at.
 #[derive(Clone, Debug)]
-pub(super) enum Plot {
+pub(crate) enum Plot {
     /// One bar a day, from left to right.
     Days(Vec<(String, u64)>),
     /// One bar a word, from top to bottom.
@@ -53,7 +71,7 @@ pub(super) enum Plot {
 
 impl Table {
     /// Columns by their titles; those that begin with `#` are numbers.
-    pub(super) fn new(titles: &[&'static str]) -> Self {
+    pub(crate) fn new(titles: &[&'static str]) -> Self {
         let column = |title: &&'static str| match title.strip_prefix('#') {
             Some(title) => Column { title, right: true },
             None => Column { title, right: false },
@@ -62,13 +80,13 @@ impl Table {
     }
 
     /// With these rows.
-    pub(super) fn with(mut self, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
+    pub(crate) fn with(mut self, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
         self.rows.extend(rows);
         self
     }
 
     /// Without the columns that have nothing in any row.
-    pub(super) fn without_empty(mut self) -> Self {
+    pub(crate) fn without_empty(mut self) -> Self {
         let used: Vec<bool> = (0..self.columns.len())
             .map(|at| self.rows.iter().any(|row| row.get(at).is_some_and(|cell| !cell.is_empty())))
             .collect();
@@ -81,7 +99,7 @@ impl Table {
 }
 
 /// A text without control characters, which could steer a terminal or end a line.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -1,13 +1,13 @@
-//! The report as Markdown, for tickets and wikis.
+//! A document as Markdown, for tickets and wikis.
 //!
 //! Names in it are of clients and customers: whatever Markdown or HTML would read is escaped.
 
 use std::io::{self, Write};
 
-use super::document::{Document, Section, Table, clean};
+use super::{Document, Section, Snippet, Table, clean};
 
 /// Writes it.
-pub(super) fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# {}\n\n**{}**", escaped(&document.title), escaped(&document.headline))?;
     for note in &document.notes {
         writeln!(out, "\n{}", escaped(note))?;
@@ -20,8 +20,17 @@ fn write_section(section: &Section, out: &mut dyn Write) -> io::Result<()> {
     for sentence in &section.sentences {
         writeln!(out, "\n{}", escaped(sentence))?;
     }
+    if !section.points.is_empty() {
+        writeln!(out)?;
+    }
+    for point in &section.points {
+        writeln!(out, "- {}", escaped(point))?;
+    }
     if !section.table.rows.is_empty() {
         write_table(&section.table, out)?;
+    }
+    for snippet in &section.snippets {
+        write_snippet(snippet, out)?;
     }
     for link in &section.links {
         writeln!(out, "\n<{link}>")?;
@@ -39,6 +48,15 @@ fn write_table(table: &Table, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "| {} |", cells.join(" | "))?;
     }
     Ok(())
+}
+
+/// A block between fences that are longer than any in it (CommonMark 4.5).
+fn write_snippet(Snippet { title, code }: &Snippet, out: &mut dyn Write) -> io::Result<()> {
+    let longest = code.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    writeln!(out, "\n### {}\n\n{fence}", escaped(title))?;
+    code.lines().try_for_each(|line| writeln!(out, "{}", clean(line)))?;
+    writeln!(out, "{fence}")
 }
 
 /// Plain text, whatever is in it.
@@ -62,7 +80,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{escaped, write};
-    use crate::report::document::{Document, Section, Table};
+    use crate::document::{Document, Section, Table};
 
     #[test]
     fn cells_are_text() {

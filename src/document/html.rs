@@ -1,19 +1,16 @@
-//! The report as one HTML page that needs nothing else: no script, no font, no address.
+//! A document as one HTML page that needs nothing else: no script, no font, no address.
 //!
 //! Its policy forbids everything but its own style, so that even a mistake in escaping could load
 //! and run nothing. Light or dark as the reader's system is; it prints well.
 
 use std::io::{self, Write};
 
-use super::{
-    document::{Document, Section, Table, clean},
-    plot,
-};
+use super::{Document, Section, Snippet, Table, clean, plot};
 
-const STYLE: &str = include_str!("report.css");
+const STYLE: &str = include_str!("page.css");
 
 /// Writes it.
-pub(super) fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     let title = escaped(&document.title);
     writeln!(
         out,
@@ -37,11 +34,21 @@ fn write_section(section: &Section, out: &mut dyn Write) -> io::Result<()> {
     for sentence in &section.sentences {
         writeln!(out, "<p>{}</p>", escaped(sentence))?;
     }
+    if !section.points.is_empty() {
+        writeln!(out, "<ul>")?;
+        for point in &section.points {
+            writeln!(out, "<li>{}</li>", escaped(point))?;
+        }
+        writeln!(out, "</ul>")?;
+    }
     if let Some(plot) = &section.plot {
         plot::write(plot, &section.heading, out)?;
     }
     if !section.table.rows.is_empty() {
         write_table(&section.table, out)?;
+    }
+    for Snippet { title, code } in &section.snippets {
+        writeln!(out, "<h3>{}</h3>\n<pre><code>{}</code></pre>", escaped(title), lines(code))?;
     }
     for link in &section.links {
         let link = escaped(link);
@@ -68,8 +75,13 @@ fn write_table(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</tbody>\n</table></div>")
 }
 
+/// Plain text of several lines, each escaped.
+fn lines(code: &str) -> String {
+    code.lines().map(escaped).collect::<Vec<_>>().join("\n")
+}
+
 /// Plain text, in elements and in quoted attributes.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in clean(text).chars() {
         match character {
@@ -87,7 +99,7 @@ pub(super) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::write;
-    use crate::report::document::{Document, Plot, Section, Table};
+    use crate::document::{Document, Plot, Section, Table};
 
     #[test]
     fn a_name_that_is_html_stays_text_everywhere() {
