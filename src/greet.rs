@@ -25,7 +25,7 @@ use crate::{
     policy::{Failure, Reason, judge},
     proxy_protocol::ProxyHeaderResult,
     refusal::Refusal,
-    rollout::{Facts, Lane, Moment, Why, lane},
+    rollout::{Facts, Lane, Why, lane},
     session::{CertificateFault, HandshakeFailure},
     shard::{Shard, View},
     tls::{self, TlsStream},
@@ -72,7 +72,8 @@ pub(crate) async fn greet(
     let site = view.snapshot.sites.find(hello.sni.as_ref());
     let facts = Facts::new(client.ip, Some(&hello));
     let verdict = judge(&site.policy, &hello);
-    match lane(&view.snapshot.rollouts.tls, Moment::now, &facts, verdict) {
+    let rollouts = &view.snapshot.rollouts;
+    match lane(&rollouts.tls, || rollouts.clock.now(), &facts, verdict) {
         Lane::Refuse(failure, why) => {
             visit.refuse(stream, &hello, failure, why).await;
             None

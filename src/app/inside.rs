@@ -14,7 +14,7 @@ use crate::{
     metrics::Metrics,
     published::Published,
     reload::{Reloaded, Reloads, Trigger},
-    rollout::{Control, Moment},
+    rollout::Control,
     telemetry::Telemetry,
 };
 
@@ -90,11 +90,11 @@ impl admin::Source for Inside {
     }
 
     fn rollout(&self) -> Value {
-        self.rollouts.report(Moment::now().wall)
+        self.rollouts.report(self.rollouts.clock().now())
     }
 
     fn order(&self, order: Order, body: &[u8]) -> Result<Value, Refused> {
-        let now = Moment::now().wall;
+        let now = self.rollouts.clock().now().wall;
         let done = match order {
             Order::Pause => self.rollouts.pause(body, now),
             Order::Resume => self.rollouts.resume(body, now),

@@ -35,7 +35,7 @@ use crate::{
     published::Published,
     refusals::RefusalLog,
     reload::{FIRST_NAMES, Reload, Reloads},
-    rollout::Control,
+    rollout::{Clock, Control},
     shared::Shared,
     snapshot::{Basis, Snapshot},
     sockets::Inherited,
@@ -76,6 +76,8 @@ pub struct Surroundings {
     pub log: Option<Arc<Telemetry>>,
     /// Sockets that are open already.
     pub inherited: Inherited,
+    /// What time it is for the rollouts.
+    pub clock: Clock,
 }
 
 /// A running proxy.
@@ -111,11 +113,11 @@ impl App {
     /// # Errors
     /// Nothing is left running then.
     pub fn start(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
-        let Surroundings { file, files, log, inherited } = surroundings;
+        let Surroundings { file, files, log, inherited, clock } = surroundings;
         let workers = workers(&config);
         let metrics = Metrics::new(workers);
         let machine = Machine::ask();
-        let rollouts = Arc::new(Control::new(&metrics));
+        let rollouts = Arc::new(Control::new(&metrics).by(clock));
         let (snapshot, warnings) = first(config, machine, &metrics, &rollouts, &files)?;
         metrics.in_force(snapshot.generation, snapshot.sites.expiries());
         rollouts.enter(&snapshot.rollouts);

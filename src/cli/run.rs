@@ -21,7 +21,8 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let config = config::load(path, &files)?;
     let has_secret = config.tls.ticket_secret.is_some();
     let inherited = Inherited::take();
-    let surroundings = Surroundings { file: Some(path.to_owned()), files, log: None, inherited };
+    let file = Some(path.to_owned());
+    let surroundings = Surroundings { file, files, inherited, ..Surroundings::default() };
     serve(config, surroundings, |app| {
         let addresses = app.addresses();
         tracing::info!(

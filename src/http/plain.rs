@@ -28,8 +28,11 @@ pub(super) fn answer<B>(
     let config = &view.snapshot.config.plain_http;
     let kind = credentials::seen(config, request).next().map(|(kind, _)| kind);
     let path = request.uri().path();
-    let planned = match &view.snapshot.rollouts.plain_http {
-        Some(plain) if !redirect::is_exempt(config, path) => planned(plain, config, asker),
+    let rollouts = &view.snapshot.rollouts;
+    let planned = match &rollouts.plain_http {
+        Some(plain) if !redirect::is_exempt(config, path) => {
+            planned((plain, rollouts.clock.now()), config, asker)
+        }
         _ => Planned { action: config.action, refusal: RequestError::PlainHttp },
     };
     let action = redirect::action(config, planned.action, request.method(), path, kind.is_some());
@@ -57,8 +60,7 @@ struct Planned {
     refusal: RequestError,
 }
 
-fn planned(plain: &PlainRollout, config: &PlainHttp, asker: &Asker) -> Planned {
-    let now = Moment::now();
+fn planned((plain, now): (&PlainRollout, Moment), config: &PlainHttp, asker: &Asker) -> Planned {
     let fate = plain.rollout.decide(&Facts::new(asker.address.ip, None), now);
     let (action, refusal) = match fate {
         Fate::Spare(_) => (PlainAction::Forward, RequestError::PlainHttp),
