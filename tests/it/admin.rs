@@ -16,7 +16,7 @@ use crate::{
 
 const TOKEN: &str = "0123456789abcdef0123";
 
-async fn ask(
+pub(crate) async fn ask(
     admin: SocketAddr,
     method: &str,
     path: &str,

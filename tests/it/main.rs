@@ -80,6 +80,8 @@ mod protocols;
 mod proxy_protocol;
 /// The plain port.
 mod redirect;
+/// A whole programme of ninety days by a simulated clock.
+mod rehearsal;
 /// From one configuration to the next.
 mod reload;
 /// What may be in the files, and how they change.
