@@ -66,10 +66,12 @@ fn fuse_report(fuse: &Fuse, brake: &Brake, now: Moment) -> Value {
     let blown = brake.blown().map(
         |blown| json!({ "since": blown.since.to_string(), "step": blown.step, "most": blown.most }),
     );
+    let most = usize::try_from(fuse.refused).unwrap_or(usize::MAX);
     json!({
-        "most": fuse.refused,
+        "most": most,
         "within_seconds": fuse.within.as_secs(),
-        "refused": brake.refused(now.monotonic),
+        // The one that was too many has been spared.
+        "refused": brake.refused(now.monotonic).min(most),
         "blown": blown,
     })
 }

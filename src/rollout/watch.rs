@@ -13,6 +13,9 @@ use crate::label::labels;
 /// An exemption is warned of so long before its end.
 const AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
 
+/// Moves of a schedule that are followed after a clock that has jumped.
+const MOVES: usize = 10_000;
+
 /// Uses are told this often, in seconds.
 const FLUSH: u64 = 60;
 
@@ -137,6 +140,13 @@ impl Event {
     }
 }
 
+/// When the schedule last moved between two looks. After a look that came late, or a clock that has
+/// jumped, that is not its first move.
+fn began(rollout: &Rollout, (last, now): (Timestamp, Timestamp)) -> Option<Timestamp> {
+    let moves = rollout.schedule.changes(last).map(|(at, _)| at);
+    moves.take(MOVES).take_while(|at| *at <= now).last()
+}
+
 /// What was seen last.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
@@ -221,7 +231,7 @@ impl Watch {
             from,
             to,
             step: rollout.schedule.key(to.stage).to_owned(),
-            at: rollout.schedule.next_change(last).filter(|at| *at <= now).unwrap_or(seconds),
+            at: began(rollout, (last, now)).unwrap_or(seconds),
             next: rollout.schedule.next_change(now),
         })
     }

@@ -41,7 +41,7 @@ fn each_move_is_told_once_whatever_moved_it() {
     let again = "observe>brownout by schedule rollout.brownouts[0] 2027-01-12T10:30:00Z";
     assert_eq!(look("2027-01-12T10:30:00Z"), [again]);
     // A clock that jumps, and one that jumps back.
-    let cut = "brownout>cut by schedule rollout.cut 2027-01-12T11:00:00Z";
+    let cut = "brownout>cut by schedule rollout.cut 2027-03-01T09:00:00Z";
     assert_eq!(look("2027-03-05T00:00:00Z"), [cut]);
     let back = "cut>brownout by schedule rollout.brownouts[0] 2027-01-12T10:45:00Z";
     assert_eq!(look("2027-01-12T10:45:00Z"), [back]);
