@@ -91,6 +91,9 @@ pub(super) struct Totals<'a> {
 /// The rollout moved.
 #[derive(Debug, Deserialize)]
 pub(super) struct Stage<'a> {
+    /// Which rollout, by its configuration key.
+    #[serde(borrow)]
+    pub(super) rollout: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) from: Text<'a>,
     #[serde(borrow)]

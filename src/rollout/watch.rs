@@ -99,7 +99,16 @@ pub(super) enum Event {
         next: Option<Timestamp>,
     },
     /// Something about an exemption.
-    Exemption { note: Note, label: String, owner: String, expires: Timestamp, uses: u64 },
+    Exemption {
+        note: Note,
+        label: String,
+        owner: String,
+        expires: Timestamp,
+        /// Uses since the line before: `tlsfloor report` adds them up.
+        count: u64,
+        /// Uses in the life of the process.
+        uses: u64,
+    },
 }
 
 impl Event {
@@ -120,20 +129,24 @@ impl Event {
                 // Clients that the cut refused are let through again.
                 loosens = (from.stage == Stage::Cut).then_some(true),
             ),
-            Self::Exemption { note: Note::Used, label, owner, expires, uses } => tracing::info!(
-                event = "exemption",
-                state = Note::Used.as_str(),
-                exemption = label,
-                owner,
-                %expires,
-                uses,
-            ),
-            Self::Exemption { note, label, owner, expires, uses } => tracing::warn!(
+            Self::Exemption { note: Note::Used, label, owner, expires, count, uses } => {
+                tracing::info!(
+                    event = "exemption",
+                    state = Note::Used.as_str(),
+                    exemption = label,
+                    owner,
+                    %expires,
+                    count,
+                    uses,
+                )
+            }
+            Self::Exemption { note, label, owner, expires, count, uses } => tracing::warn!(
                 event = "exemption",
                 state = note.as_str(),
                 exemption = label,
                 owner,
                 %expires,
+                count,
                 uses,
             ),
         }
@@ -186,11 +199,12 @@ impl Watch {
             // One that is not configured any more is forgotten.
             let mut seen = before.remove(label).unwrap_or_default();
             let (expires, uses) = (entry.written.expires, entry.metrics.uses());
-            let event = |note, uses| Event::Exemption {
+            let event = |note, count| Event::Exemption {
                 note,
                 label: label.clone(),
                 owner: entry.written.owner.clone(),
                 expires,
+                count,
                 uses,
             };
             if uses != seen.uses {
@@ -205,7 +219,7 @@ impl Watch {
             let news = note.map(|note| (note, expires)).filter(|news| seen.said != Some(*news));
             if let Some((note, _)) = news {
                 seen.said = news;
-                events.push(event(note, uses));
+                events.push(event(note, 0));
             }
             self.exemptions.insert(label.clone(), seen);
         }

@@ -57,7 +57,7 @@ fn exemptions_are_warned_of_ahead_and_at_the_end_and_their_uses_told_each_minute
     let mut look = |when: &str| -> Vec<(Note, u64)> {
         let events = watch.look(&process.rollouts, at(when));
         let notes = events.into_iter().filter_map(|event| match event {
-            Event::Exemption { note, uses, .. } => Some((note, uses)),
+            Event::Exemption { note, count, .. } => Some((note, count)),
             Event::Stage { .. } => None,
         });
         notes.collect()
@@ -66,11 +66,11 @@ fn exemptions_are_warned_of_ahead_and_at_the_end_and_their_uses_told_each_minute
     process.why("198.51.100.9", "2027-05-31T23:59:10Z");
     process.why("198.51.100.9", "2027-05-31T23:59:20Z");
     assert_eq!(look("2027-05-31T23:59:59Z"), [], "a minute is not over");
-    assert_eq!(look("2027-06-01T00:00:00Z"), [(Note::Used, 2), (Note::EndsSoon, 2)]);
+    assert_eq!(look("2027-06-01T00:00:00Z"), [(Note::Used, 2), (Note::EndsSoon, 0)]);
     process.why("198.51.100.9", "2027-06-02T00:00:00Z");
     assert_eq!(look("2027-06-02T00:00:00Z"), [(Note::Used, 1)]);
     assert_eq!(look("2027-06-14T23:59:00Z"), []);
-    assert_eq!(look("2027-06-15T00:00:00Z"), [(Note::Ended, 3)]);
+    assert_eq!(look("2027-06-15T00:00:00Z"), [(Note::Ended, 0)]);
     assert_eq!(look("2027-06-16T00:00:00Z"), []);
 }
 
