@@ -356,6 +356,7 @@ impl App {
                 tracing::error!("a thread ended by a panic");
             }
         }
+        self.rollouts.end();
         let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
         let Drained { ended, cut, took } = drained;
         tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());

@@ -99,6 +99,12 @@ impl Control {
         }
     }
 
+    /// Looks a last time, so that no use of an exemption goes untold.
+    pub fn end(&self) {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).flushes_next();
+        self.look();
+    }
+
     /// The brake of `[rollout]`.
     pub(super) fn tls(&self) -> &Arc<Brake> {
         &self.tls

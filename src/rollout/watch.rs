@@ -138,7 +138,7 @@ impl Event {
                     %expires,
                     count,
                     uses,
-                )
+                );
             }
             Self::Exemption { note, label, owner, expires, count, uses } => tracing::warn!(
                 event = "exemption",
@@ -177,6 +177,11 @@ struct Seen {
 }
 
 impl Watch {
+    /// The next look tells uses, whenever the last one did.
+    pub(super) fn flushes_next(&mut self) {
+        self.flushed = None;
+    }
+
     /// What has happened since the last look.
     pub(super) fn look(&mut self, rollouts: &Rollouts, now: Timestamp) -> Vec<Event> {
         let last = self.looked.replace(now).filter(|last| *last <= now).unwrap_or(now);
