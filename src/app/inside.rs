@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::{
     admin::{self, Changing, Order, Refused},
+    census::{BadFilter, Census},
     drain::Readiness,
     loads::Loads,
     metrics::Metrics,
@@ -26,6 +27,7 @@ pub(super) struct Inside {
     pub readiness: watch::Receiver<Readiness>,
     pub reloads: Reloads,
     pub rollouts: Arc<Control>,
+    pub census: Arc<Census>,
     pub loads: Loads,
     pub log: Option<Arc<Telemetry>>,
 }
@@ -91,6 +93,12 @@ impl admin::Source for Inside {
 
     fn rollout(&self) -> Value {
         self.rollouts.report(Moment::now().wall)
+    }
+
+    fn census(&self, query: &[(String, String)]) -> Result<Value, Refused> {
+        let refused =
+            |error: BadFilter| Refused { detail: error.to_string(), problems: Vec::new() };
+        self.census.view(query).map_err(refused)
     }
 
     fn order(&self, order: Order, body: &[u8]) -> Result<Value, Refused> {

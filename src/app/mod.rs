@@ -23,6 +23,7 @@ use tokio::{
 use crate::{
     admin,
     capacity::{Capacity, Pressure},
+    census::Census,
     clients::Clients,
     config::{Config, HAS_TRACES, Problem, Problems},
     drain::{Phase, Progress, Readiness},
@@ -87,6 +88,7 @@ pub struct App {
     reloads: Reloads,
     progress: Arc<Progress>,
     rollouts: Arc<Control>,
+    census: Arc<Census>,
     loads: Loads,
     threads: Vec<JoinHandle<()>>,
 }
@@ -124,6 +126,7 @@ impl App {
         let (admin_door, admin_sockets) = mpsc::unbounded_channel();
         let mut listening = Listening::new(doors, admin_door, inherited);
         let ports = listening.prepare(&snapshot.config.listen)?;
+        let census = Arc::new(Census::new(&snapshot.census, &metrics));
         let published = Arc::new(Published::new(snapshot));
         let (reloads, asked) = Reloads::new();
         let mut app = Self {
@@ -133,6 +136,7 @@ impl App {
             reloads,
             progress: Arc::default(),
             rollouts,
+            census,
             loads: Loads::new(workers),
             threads: Vec::new(),
         };
@@ -142,8 +146,7 @@ impl App {
         app.start_workers(sockets, &shared, &metrics)?;
         app.start_admin(admin_sockets, &metrics, log.clone())?;
         listening.enter(ports);
-        let quotas = [shared.refusals, shared.leaks];
-        let rollouts = Arc::clone(&app.rollouts);
+        let (rollouts, census) = (Arc::clone(&app.rollouts), Arc::clone(&app.census));
         let reload = Reload {
             file,
             files,
@@ -151,9 +154,10 @@ impl App {
             published,
             metrics,
             rollouts,
+            census,
             listening,
             control,
-            quotas,
+            quotas: [shared.refusals, shared.leaks],
             log,
         };
         app.start_thread("reload", |stop| reload.run(asked, stop))?;
@@ -204,6 +208,7 @@ impl App {
             published: Arc::clone(&self.published),
             refusals: Arc::new(RefusalLog::new(lines)),
             leaks: Arc::new(RefusalLog::new(lines)),
+            census: Arc::clone(&self.census),
             clients: Clients::default(),
             loads: self.loads.clone(),
             pressure: Pressure::default(),
@@ -244,12 +249,14 @@ impl App {
         let (first, looked_up) = std::sync::mpsc::channel();
         let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
         let (published, rollouts) = (Arc::clone(&self.published), Arc::clone(&self.rollouts));
+        let census = Arc::clone(&self.census);
         self.start_thread("control", |stop| async move {
             let ceiling = || published.snapshot().capacity.memory;
             let endings = || published.snapshot().sites.endings().collect::<Vec<_>>();
             tokio::select! {
                 () = control::keep(orders, stop) => {}
                 () = rollouts.run() => {}
+                () = census.run() => {}
                 () = pressure.watch(ceiling) => {}
                 never = watch_expiry(endings) => match never {},
             }
@@ -288,6 +295,7 @@ impl App {
             readiness: self.progress.readiness(),
             reloads: self.reloads.clone(),
             rollouts: Arc::clone(&self.rollouts),
+            census: Arc::clone(&self.census),
             loads: self.loads.clone(),
             log,
         });
@@ -343,10 +351,10 @@ impl App {
             () = in_time => {}
             () = &mut hurry => tracing::info!(event = "drain", step = "hurried"),
         }
-        self.finish(open, started)
+        self.finish(open, started).await
     }
 
-    fn finish(self, open: usize, started: Instant) -> Drained {
+    async fn finish(self, open: usize, started: Instant) -> Drained {
         let cut = self.loads.total();
         self.progress.enter(Phase::Cut);
         for thread in self.threads {
@@ -354,6 +362,8 @@ impl App {
                 tracing::error!("a thread ended by a panic");
             }
         }
+        // The workers have ended: nothing more will be noted.
+        self.census.flush().await;
         let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
         let Drained { ended, cut, took } = drained;
         tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());
