@@ -4,7 +4,7 @@
 //! nothing is left, or it goes on to the legacy lane. Our reading of a hello may refuse it and
 //! never admits it: rustls gets the same bytes and enforces the same floor.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -14,21 +14,28 @@ use tokio::{
 };
 
 use crate::{
+    census::Sighting,
     closing,
+    hello::Ja4,
     hello::{self, Alert, Hello, Outcome, Peeked},
     host::Host,
     http::{TlsFacts, respond},
     io::ClientAddr,
     legacy::Passage,
+    metrics::Counters,
     metrics::{LaneKind, Limit},
+    notice::Notice,
     origin::Origin,
+    policy::Policy,
     policy::{Failure, Reason, judge},
     proxy_protocol::ProxyHeaderResult,
     refusal::Refusal,
     rollout::{Facts, Lane, Why, lane},
-    session::{CertificateFault, HandshakeFailure},
+    session::{CertificateFault, HandshakeFailure, Session},
     shard::{Shard, View},
     tls::{self, TlsStream},
+    version::Offered,
+    what_if::first_notice,
 };
 
 /// A connection whose handshake is over.
@@ -75,10 +82,12 @@ pub(crate) async fn greet(
     let rollouts = &view.snapshot.rollouts;
     match lane(&rollouts.tls, || rollouts.clock.now(), &facts, verdict) {
         Lane::Refuse(failure, why) => {
+            visit.note(&hello, &site.what_if, Some(failure.reason), LaneKind::Refuse);
             visit.refuse(stream, &hello, failure, why).await;
             None
         }
         Lane::Legacy(failure, why) => {
+            visit.note(&hello, &site.what_if, Some(failure.reason), LaneKind::Legacy);
             Some(Greeting::Legacy(visit.pass(stream, &hello, bytes.into(), (failure, why))))
         }
         Lane::Serve if view.snapshot.sites.refuses(hello.sni.as_ref()) => {
@@ -87,14 +96,50 @@ pub(crate) async fn greet(
         }
         Lane::Serve => {
             visit.shard.counters.hello(hello.offered(), None, LaneKind::Serve);
+            let known = visit.note(&hello, &site.what_if, None, LaneKind::Serve);
+            let under_way = UnderWay::new(&shard.counters, hello.offered());
             match timeout_at(deadline, tls::accept(stream, &bytes, site, hello.prefers_chacha20()))
                 .await
             {
-                Ok(handshake) => visit.welcome(*hello, handshake).await.map(Greeting::Served),
+                Ok(handshake) => {
+                    under_way.ends(handshake.as_ref().ok().map(|accepted| accepted.session));
+                    visit.welcome(*hello, known, handshake).await.map(Greeting::Served)
+                }
                 Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
             }
         }
     }
+}
+
+/// A handshake that has begun: counted as failed unless it says how it ended, whatever ends it.
+struct UnderWay<'a> {
+    counters: &'a Counters,
+    offered: Offered,
+    session: Option<Session>,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new(counters: &'a Counters, offered: Offered) -> Self {
+        Self { counters, offered, session: None }
+    }
+
+    fn ends(mut self, session: Option<Session>) {
+        self.session = session;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.counters.served(self.offered, self.session.as_ref());
+    }
+}
+
+/// What judging a hello has found, for the connection that comes of it.
+struct Known {
+    /// Its fingerprint, where somebody asked for it.
+    ja4: Option<Ja4>,
+    /// What the client is told of a policy that it fails.
+    notice: Option<Arc<Notice>>,
 }
 
 /// One client at the door.
@@ -107,16 +152,40 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
+    /// Judges policies that only count, and notes whatever the client fails.
+    fn note(
+        &self,
+        hello: &Hello,
+        policies: &[Policy],
+        floor: Option<Reason>,
+        lane: LaneKind,
+    ) -> Known {
+        let failing = self.view.snapshot.what_ifs.failing(policies, hello);
+        if failing.is_empty() && floor.is_none() {
+            return Known { ja4: None, notice: None };
+        }
+        for (what_if, reason) in &failing {
+            what_if.metrics.failed(self.shard.index, *reason);
+        }
+        let ja4 = hello.ja4();
+        let sighting = Sighting { client: self.client, hello: Some((hello, ja4)), lane };
+        let policies = failing.iter().map(|(what_if, reason)| (&what_if.name, *reason));
+        self.shard.shared.census.note(&sighting, floor, policies);
+        Known { ja4: Some(ja4), notice: first_notice(&failing) }
+    }
+
     async fn welcome(
         &self,
         hello: Hello,
+        Known { ja4, notice }: Known,
         handshake: Result<tls::Accepted, tls::Failed>,
     ) -> Option<Greeted> {
         match handshake {
             Ok(tls::Accepted { stream, session, certificate }) => {
                 self.shard.counters.handshake(&session, self.accepted.elapsed());
-                let ja4 = hello.ja4();
-                let facts = TlsFacts::new(session, hello.sni, ja4, certificate);
+                let ja4 = ja4.unwrap_or_else(|| hello.ja4());
+                let facts =
+                    TlsFacts { notice, ..TlsFacts::new(session, hello.sni, ja4, certificate) };
                 Some(Greeted { stream, facts })
             }
             Err(tls::Failed { error, stream }) => {
@@ -224,6 +293,9 @@ impl Visit<'_> {
     }
 
     fn malformed(&self, detail: &str) {
+        let sighting = Sighting { client: self.client, hello: None, lane: LaneKind::Refuse };
+        let reason = Some(Reason::Malformed);
+        self.shard.shared.census.note(&sighting, reason, std::iter::empty());
         self.refusal(None, Some(Reason::Malformed), Some(detail), None);
     }
 

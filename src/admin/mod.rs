@@ -71,6 +71,12 @@ pub trait Source: Send + Sync + 'static {
     /// The rollouts: their stage, what comes next, fuses, pauses and exemptions.
     fn rollout(&self) -> Value;
 
+    /// Who fails what, as far as pairs of a filter and a value ask for it.
+    ///
+    /// # Errors
+    /// Where there is no such filter, or its value is none.
+    fn census(&self, query: &[(String, String)]) -> Result<Value, Refused>;
+
     /// Tells a rollout something.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::{
     admin::{self, Changing, Order, Refused},
+    census::{BadFilter, Census},
     drain::Readiness,
     loads::Loads,
     metrics::Metrics,
@@ -26,6 +27,7 @@ pub(super) struct Inside {
     pub readiness: watch::Receiver<Readiness>,
     pub reloads: Reloads,
     pub rollouts: Arc<Control>,
+    pub census: Arc<Census>,
     pub loads: Loads,
     pub log: Option<Arc<Telemetry>>,
 }
@@ -93,8 +95,14 @@ impl admin::Source for Inside {
         self.rollouts.report(self.rollouts.clock().now())
     }
 
+    fn census(&self, query: &[(String, String)]) -> Result<Value, Refused> {
+        let refused =
+            |error: BadFilter| Refused { detail: error.to_string(), problems: Vec::new() };
+        self.census.view(query).map_err(refused)
+    }
+
     fn order(&self, order: Order, body: &[u8]) -> Result<Value, Refused> {
-        let now = self.rollouts.clock().now().wall;
+        let now = self.rollouts.clock().wall();
         let done = match order {
             Order::Pause => self.rollouts.pause(body, now),
             Order::Resume => self.rollouts.resume(body, now),

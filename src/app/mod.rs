@@ -23,6 +23,7 @@ use tokio::{
 use crate::{
     admin,
     capacity::{Capacity, Pressure},
+    census::Census,
     clients::Clients,
     config::{Config, HAS_TRACES, Problem, Problems},
     drain::{Phase, Progress, Readiness},
@@ -76,7 +77,7 @@ pub struct Surroundings {
     pub log: Option<Arc<Telemetry>>,
     /// Sockets that are open already.
     pub inherited: Inherited,
-    /// What time it is for the rollouts.
+    /// What time it is for the rollouts and the census.
     pub clock: Clock,
 }
 
@@ -89,6 +90,7 @@ pub struct App {
     reloads: Reloads,
     progress: Arc<Progress>,
     rollouts: Arc<Control>,
+    census: Arc<Census>,
     loads: Loads,
     threads: Vec<JoinHandle<()>>,
 }
@@ -117,7 +119,7 @@ impl App {
         let workers = workers(&config);
         let metrics = Metrics::new(workers);
         let machine = Machine::ask();
-        let rollouts = Arc::new(Control::new(&metrics).by(clock));
+        let rollouts = Arc::new(Control::new(&metrics).by(clock.clone()));
         let (snapshot, warnings) = first(config, machine, &metrics, &rollouts, &files)?;
         metrics.in_force(snapshot.generation, snapshot.sites.expiries());
         rollouts.enter(&snapshot.rollouts);
@@ -126,6 +128,7 @@ impl App {
         let (admin_door, admin_sockets) = mpsc::unbounded_channel();
         let mut listening = Listening::new(doors, admin_door, inherited);
         let ports = listening.prepare(&snapshot.config.listen)?;
+        let census = Arc::new(Census::new(&snapshot.census, &metrics).by(clock));
         let published = Arc::new(Published::new(snapshot));
         let (reloads, asked) = Reloads::new();
         let mut app = Self {
@@ -135,6 +138,7 @@ impl App {
             reloads,
             progress: Arc::default(),
             rollouts,
+            census,
             loads: Loads::new(workers),
             threads: Vec::new(),
         };
@@ -144,8 +148,7 @@ impl App {
         app.start_workers(sockets, &shared, &metrics)?;
         app.start_admin(admin_sockets, &metrics, log.clone())?;
         listening.enter(ports);
-        let quotas = [shared.refusals, shared.leaks];
-        let rollouts = Arc::clone(&app.rollouts);
+        let (rollouts, census) = (Arc::clone(&app.rollouts), Arc::clone(&app.census));
         let reload = Reload {
             file,
             files,
@@ -153,9 +156,10 @@ impl App {
             published,
             metrics,
             rollouts,
+            census,
             listening,
             control,
-            quotas,
+            quotas: [shared.refusals, shared.leaks],
             log,
         };
         app.start_thread("reload", |stop| reload.run(asked, stop))?;
@@ -193,6 +197,12 @@ impl App {
         &self.rollouts
     }
 
+    /// Who fails what, so far.
+    #[must_use]
+    pub fn census(&self) -> &Arc<Census> {
+        &self.census
+    }
+
     /// The way to ask for a reload.
     #[must_use]
     pub fn reloads(&self) -> Reloads {
@@ -206,6 +216,7 @@ impl App {
             published: Arc::clone(&self.published),
             refusals: Arc::new(RefusalLog::new(lines)),
             leaks: Arc::new(RefusalLog::new(lines)),
+            census: Arc::clone(&self.census),
             clients: Clients::default(),
             loads: self.loads.clone(),
             pressure: Pressure::default(),
@@ -246,12 +257,14 @@ impl App {
         let (first, looked_up) = std::sync::mpsc::channel();
         let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
         let (published, rollouts) = (Arc::clone(&self.published), Arc::clone(&self.rollouts));
+        let census = Arc::clone(&self.census);
         self.start_thread("control", |stop| async move {
             let ceiling = || published.snapshot().capacity.memory;
             let endings = || published.snapshot().sites.endings().collect::<Vec<_>>();
             tokio::select! {
                 () = control::keep(orders, stop) => {}
                 () = rollouts.run() => {}
+                () = census.run() => {}
                 () = pressure.watch(ceiling) => {}
                 never = watch_expiry(endings) => match never {},
             }
@@ -290,6 +303,7 @@ impl App {
             readiness: self.progress.readiness(),
             reloads: self.reloads.clone(),
             rollouts: Arc::clone(&self.rollouts),
+            census: Arc::clone(&self.census),
             loads: self.loads.clone(),
             log,
         });
@@ -345,10 +359,10 @@ impl App {
             () = in_time => {}
             () = &mut hurry => tracing::info!(event = "drain", step = "hurried"),
         }
-        self.finish(open, started)
+        self.finish(open, started).await
     }
 
-    fn finish(self, open: usize, started: Instant) -> Drained {
+    async fn finish(self, open: usize, started: Instant) -> Drained {
         let cut = self.loads.total();
         self.progress.enter(Phase::Cut);
         for thread in self.threads {
@@ -356,7 +370,9 @@ impl App {
                 tracing::error!("a thread ended by a panic");
             }
         }
+        // The workers have ended: nothing more will be noted.
         self.rollouts.end();
+        self.census.flush().await;
         let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
         let Drained { ended, cut, took } = drained;
         tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());

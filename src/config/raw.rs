@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    dns, raw_client_auth::ClientAuth, raw_errors, raw_plain_http, raw_routes,
+    census, dns, policies, raw_client_auth::ClientAuth, raw_errors, raw_plain_http, raw_routes,
     rollout::raw as rollout, shape, traces, upstream::raw::Upstream,
 };
 
@@ -52,6 +52,12 @@ pub(super) struct Config {
     /// Retiring what fails the floor, by a schedule.
     #[schemars(with = "rollout::TlsRollout")]
     pub rollout: Option<Spanned<rollout::Rollout>>,
+    /// What if more were asked of clients: only counted.
+    #[schemars(with = "Vec<policies::Raw>")]
+    pub policies: Vec<Spanned<policies::Raw>>,
+    /// What is kept of clients that fail the floor or a policy.
+    #[schemars(with = "census::Raw")]
+    pub census: Option<Spanned<census::Raw>>,
     /// All copies of this process together.
     #[schemars(with = "Fleet")]
     pub fleet: Option<Spanned<Fleet>>,

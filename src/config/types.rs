@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Dns, Errors, Place, PlainHttp, Rollout, Route, Tls, Traces, Upstream};
+use super::{Census, Dns, Errors, Place, PlainHttp, Rollout, Route, Tls, Traces, Upstream, WhatIf};
 use crate::network::Network;
 
 /// A whole configuration.
@@ -31,6 +31,10 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// `[rollout]`
     pub rollout: Rollout,
+    /// `[[policies]]`
+    pub policies: Vec<WhatIf>,
+    /// `[census]`
+    pub census: Census,
     /// `[fleet]`
     pub fleet: Fleet,
     /// `[errors]`

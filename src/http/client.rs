@@ -20,6 +20,7 @@ use crate::{
     host::Host,
     io::{Activity, ClientAddr},
     network,
+    notice::Notice,
     port::Port,
     session::Session,
     shard::Shard,
@@ -74,6 +75,8 @@ pub(crate) struct TlsFacts {
     pub ja4: Ja4,
     /// Who the client is by a certificate that was verified.
     pub identity: Option<Box<Identity>>,
+    /// What its responses tell of a policy that it fails.
+    pub notice: Option<Arc<Notice>>,
     /// The same as fields for an upstream: what a request needs is made once a connection.
     pub fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -104,7 +107,7 @@ impl TlsFacts {
         let shown = certificate.iter().flat_map(client_cert::fields);
         let fields = said.into_iter().filter_map(field).chain(shown).collect();
         let identity = certificate.map(|certificate| Box::new(certificate.identity));
-        Self { session, sni, ja4, identity, fields }
+        Self { session, sni, ja4, identity, notice: None, fields }
     }
 }
 

@@ -6,8 +6,10 @@
 
 mod bounds;
 mod cells;
+mod census;
 mod counters;
 mod encode;
+mod encode_census;
 mod encode_fleet;
 mod encode_process;
 mod encode_rollout;
@@ -30,6 +32,7 @@ use std::{
 use crate::{label::Label, process};
 
 pub use bounds::{Abuse, Limit};
+pub use census::{Agreed, CensusGauge, WhatIfMetrics};
 pub use counters::Counters;
 pub use encode::CONTENT_TYPE;
 pub use families::{RouteMetrics, RouteShard, UpstreamMetrics, UpstreamShard};
@@ -50,6 +53,8 @@ pub struct Metrics {
     tickets: Arc<TicketCounters>,
     /// The rollouts' share.
     pub rollouts: RolloutMetrics,
+    /// The census's share.
+    pub census: CensusGauge,
     generation: AtomicU64,
     loaded: AtomicU64,
     /// Whether the last attempt failed.
@@ -64,6 +69,7 @@ pub struct Metrics {
 struct Families {
     routes: BTreeMap<String, Arc<RouteMetrics>>,
     upstreams: BTreeMap<String, Arc<UpstreamMetrics>>,
+    what_ifs: BTreeMap<String, Arc<WhatIfMetrics>>,
     /// When each certificate ends, in seconds since 1970.
     certificates: BTreeMap<String, i64>,
 }
@@ -77,6 +83,7 @@ impl Metrics {
             families: Mutex::default(),
             tickets: Arc::default(),
             rollouts: RolloutMetrics::default(),
+            census: CensusGauge::default(),
             generation: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
             stale: AtomicBool::new(false),
@@ -130,6 +137,7 @@ impl Metrics {
         families.certificates = expiries.into_iter().collect();
         families.routes.retain(|_, route| Arc::strong_count(route) > 1);
         families.upstreams.retain(|_, upstream| Arc::strong_count(upstream) > 1);
+        families.what_ifs.retain(|_, what_if| Arc::strong_count(what_if) > 1);
         drop(families);
         self.generation.store(generation, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What time it is for the rollouts: the system's, or one that a rehearsal moves by hand.
+//! What time it is for the rollouts and the census: the system's, or one that a rehearsal moves by hand.
 //!
 //! `control` has one for the life of the process and each configuration's rollouts carry it to
 //! `greet` and `http`. Only `app::Surroundings` can put another one in: no configuration key and no
@@ -28,6 +28,15 @@ impl Clock {
         match self {
             Self::System => Moment { wall: Timestamp::now(), monotonic: Instant::now() },
             Self::Simulated(simulated) => *simulated.moment(),
+        }
+    }
+
+    /// The wall's part of this moment.
+    #[must_use]
+    pub fn wall(&self) -> Timestamp {
+        match self {
+            Self::System => Timestamp::now(),
+            Self::Simulated(simulated) => simulated.moment().wall,
         }
     }
 }

@@ -67,7 +67,7 @@ impl Control {
             entries.map(|one| (one.metrics.label.as_str(), one.written.expires.as_second()));
         self.metrics.rollouts.in_force(shown);
         *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(rollouts));
-        self.show(rollouts, self.clock.now().wall);
+        self.show(rollouts, self.clock.wall());
     }
 
     /// The rollouts in force.
@@ -90,7 +90,7 @@ impl Control {
     /// Looks now. A rehearsal that has moved its clock does not wait for the next second.
     pub fn look(&self) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now().wall;
+        let now = self.clock.wall();
         self.tls.expire(now);
         self.plain_http.expire(now);
         if let Some(rollouts) = self.in_force() {

@@ -100,7 +100,7 @@ impl Rollouts {
         match (tls, plain_http) {
             (Some(tls), Some(plain_http)) => {
                 let rollouts = Self { tls, plain_http, clock: control.clock().clone() };
-                let warnings = explain::warnings(config, &rollouts, rollouts.clock.now().wall);
+                let warnings = explain::warnings(config, &rollouts, rollouts.clock.wall());
                 Ok((rollouts, warnings))
             }
             _ => Err(problems),

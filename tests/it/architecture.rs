@@ -26,6 +26,7 @@ const FLOORS: &[&[&str]] = &[
     &[
         "bounds",
         "capacity",
+        "census",
         "error_pages",
         "keyed_hash",
         "notice",
@@ -36,6 +37,7 @@ const FLOORS: &[&[&str]] = &[
         "token",
         "traces",
         "upstream",
+        "what_if",
     ],
     &["named_file"],
     &["clients", "config", "metrics", "policy", "port", "refusals"],
@@ -46,6 +48,7 @@ const FLOORS: &[&[&str]] = &[
         "drain",
         "fields",
         "files",
+        "form",
         "host",
         "io",
         "label",
@@ -93,6 +96,7 @@ const FENCES: &[(&str, &[&str])] = &[
         "prometheus_client",
         &[
             "metrics/encode.rs",
+            "metrics/encode_census.rs",
             "metrics/encode_fleet.rs",
             "metrics/encode_process.rs",
             "metrics/encode_rollout.rs",
@@ -121,7 +125,19 @@ const FENCES: &[(&str, &[&str])] = &[
             "token.rs",
         ],
     ),
-    ("jiff", &["config/", "notice.rs", "report/moment.rs", "rollout/", "tls/expiry.rs"]),
+    (
+        "jiff",
+        &[
+            "census/",
+            "config/",
+            "notice.rs",
+            "report/moment.rs",
+            "rollout/",
+            "snapshot.rs",
+            "tls/expiry.rs",
+            "what_if.rs",
+        ],
+    ),
 ];
 
 /// Names that say nothing.

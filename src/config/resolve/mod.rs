@@ -12,13 +12,15 @@ mod header_rules;
 mod hsts;
 mod limits;
 pub(super) mod listen;
-mod plain_http;
+pub(super) mod plain_http;
 mod route_target;
 mod routes;
 pub(super) mod tls;
 pub(super) mod value;
 
-use super::{Config, Fleet, dns, document::Document, raw, rollout, traces, upstream};
+use super::{
+    Config, Fleet, census, dns, document::Document, policies, raw, rollout, traces, upstream,
+};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
@@ -31,6 +33,8 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let dns = dns::dns(raw.dns, document);
     let routes = routes::routes(raw.routes, &upstreams, document);
     let rollout = rollout::resolve::tls(raw.rollout, &listen, document);
+    let policies = policies::policies(raw.policies, document);
+    let census = census::census(raw.census, document);
     let (fleet, _) = value::section(raw.fleet);
     let replicas = fleet.replicas.as_ref();
     let replicas = value::number(document, replicas, "fleet.replicas", 1, 1..=10_000);
@@ -52,6 +56,8 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         dns,
         routes,
         rollout,
+        policies,
+        census,
         fleet,
         errors,
         reload,

@@ -38,11 +38,8 @@ pub(super) fn plain_http(
     let deprecation = raw.deprecation.as_ref();
     let deprecation = value::moment(document, deprecation, "plain_http.deprecation");
     let sunset = value::moment(document, raw.sunset.as_ref(), "plain_http.sunset");
-    if let (Some(text), true) = (&raw.sunset, sunset.is_some() && sunset < deprecation) {
-        // RFC 9745 4
-        let said = format!("found {}, expected a time not before deprecation", text.get_ref());
-        document.report(text.span(), "plain_http.sunset", said);
-    }
+    let dates = (deprecation, sunset);
+    value::sunset_is_last(document, raw.sunset.as_ref(), "plain_http.sunset", dates);
     let key = raw.credentials_key.as_ref();
     PlainHttp {
         action,
@@ -52,7 +49,7 @@ pub(super) fn plain_http(
         exempt_paths,
         deprecation,
         sunset,
-        notice: raw.notice.and_then(|text| notice(text, document)),
+        notice: raw.notice.and_then(|text| notice(text, "plain_http.notice", document)),
         credential_headers: headers(&raw.credential_headers.unwrap_or_default(), document),
         credential_params: params(&raw.credential_params.unwrap_or_default(), document),
         credentials_key: value::file(document, key, "plain_http.credentials_key"),
@@ -69,7 +66,11 @@ const ACTIONS: &[(&str, PlainAction)] = &[
 const ONLY: &[(&str, RedirectOnly)] = &[("all", RedirectOnly::All), ("safe", RedirectOnly::Safe)];
 
 /// It stands between `<` and `>` in a field.
-fn notice(text: Text, document: &mut Document<'_>) -> Option<String> {
+pub(in crate::config) fn notice(
+    text: Text,
+    key: &str,
+    document: &mut Document<'_>,
+) -> Option<String> {
     let url = text.get_ref();
     let scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'\\');
@@ -77,7 +78,7 @@ fn notice(text: Text, document: &mut Document<'_>) -> Option<String> {
         return Some(text.into_inner());
     }
     let expected = "a URL such as \"https://api.example.com/tls-notice\"";
-    wrong(document, &text, "plain_http.notice", expected);
+    wrong(document, &text, key, expected);
     None
 }
 

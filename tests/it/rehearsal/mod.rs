@@ -5,18 +5,25 @@
 //! What each saw, what was counted and what was logged has to be what `programme` says.
 
 mod clients;
+mod lines;
 mod programme;
 mod stage;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::Value;
 
 use self::{
     programme::{FUSE, Phase, Programme},
     stage::Rehearsal,
 };
-use crate::support::{
-    hellos::{Hello, families},
-    terminator::{SAYS, Terminator, installed, note},
+use crate::{
+    cli::output,
+    support::{
+        hellos::{Hello, families},
+        soon,
+        terminator::{SAYS, Terminator, installed, note},
+    },
 };
 
 const PAUSE: &str = r#"{"rollout": "tls", "by": "ann", "why": "support is flooded", "for": "4m"}"#;
@@ -47,6 +54,7 @@ async fn rehearse(mut rehearsal: Rehearsal) {
     cut(&mut rehearsal).await;
     tells_each_move_once(&mut rehearsal);
     warns_of_what_ends(&mut rehearsal);
+    is_reported(rehearsal).await;
 }
 
 /// Three weeks in which nobody notices anything.
@@ -118,7 +126,7 @@ async fn storm(rehearsal: &mut Rehearsal) {
     let refused = seen.iter().filter(|seen| seen.bytes == [0x15, 3, 1, 0, 2, 2, 70]).count();
     assert_eq!(refused, most, "of {total}, with {known} that it had refused before");
     rehearsal.proxy.rollouts().look();
-    let fuse = rehearsal.events("fuse");
+    let fuse = rehearsal.lines.events("fuse");
     assert_eq!((fuse.len(), &fuse[0]["state"]), (1, &"blown".into()));
     assert_eq!(fuse[0]["step"], "rollout.brownouts[1]");
 }
@@ -144,7 +152,7 @@ async fn ramp(rehearsal: &mut Rehearsal) {
         // The watch looks at exemptions once a minute.
         let at = rehearsal.programme.at(&format!("{when}T00:01:00"));
         rehearsal.round(at, step).await;
-        let warned = rehearsal.events("exemption");
+        let warned = rehearsal.lines.events("exemption");
         let warned = warned.iter().any(|line| line["state"] == "ends_soon");
         assert_eq!(warned, percent > 5, "fourteen days before its end, and not earlier");
     }
@@ -184,7 +192,7 @@ async fn shakes_hands(rehearsal: &mut Rehearsal, block: u8, sni: &'static str, s
             drop(sent);
             String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
         });
-        crate::support::soon(shaken).await.unwrap()
+        soon(shaken).await.unwrap()
     };
     let greeting = format!("{SAYS}TLSv1");
     if !shake(rehearsal.terminator.address).await.contains(&greeting) {
@@ -197,8 +205,50 @@ async fn shakes_hands(rehearsal: &mut Rehearsal, block: u8, sni: &'static str, s
     assert_eq!(said.contains("tlsv1 alert protocol version"), !served, "{said}");
 }
 
+/// The report over the log of all ninety days knows every connection, and of each client how often
+/// it came and was refused.
+async fn is_reported(rehearsal: Rehearsal) {
+    let Rehearsal { proxy, mut lines, made, tally, programme, .. } = rehearsal;
+    soon(proxy.drain()).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), lines.text()).unwrap();
+    let path = file.path().to_str().unwrap();
+    let (code, out, err) = output(&["report", "--format", "json", path]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["connections"], made, "all that were made");
+    assert_eq!(answer["failed"], answer["below"], "totals and census agree");
+    assert_eq!((&answer["below_other"], &answer["damaged"]["count"]), (&0.into(), &0.into()));
+    let number = |line: &Value, key: &str| line[key].as_u64().unwrap();
+    let who: HashMap<_, _> = answer["who"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| {
+            let (came, refused) = (number(line, "connections"), number(line, "refused"));
+            (line["who"].as_str().unwrap(), (came, refused))
+        })
+        .collect();
+    for (client, came) in &tally {
+        assert_eq!(who.get(client.as_str()), Some(came), "{client}");
+    }
+    assert_eq!(answer["stage"]["stage"], "cut");
+    assert_eq!(answer["stage"]["since"], programme.at("03-25T09:00:00").to_string());
+    let brownout = &answer["since_brownout"]["brownout"];
+    assert_eq!(brownout["from"], programme.at("02-11T10:00:00").to_string());
+    assert_eq!(brownout["to"], programme.at("02-11T12:00:00").to_string());
+    let uses = |owner: &str| {
+        let all = answer["exemptions"].as_array().unwrap();
+        number(all.iter().find(|one| one["owner"] == owner).unwrap(), "uses")
+    };
+    let (came, refused) = tally[&programme.acme().to_string()];
+    assert!(refused > 0);
+    assert_eq!(uses("acme"), came - refused);
+    assert!(uses("globex") >= tally[&programme.client(3, 0, 1).to_string()].0);
+}
+
 fn tells_each_move_once(rehearsal: &mut Rehearsal) {
-    let stages = rehearsal.events("stage");
+    let stages = rehearsal.lines.events("stage");
     let told: Vec<_> = stages
         .iter()
         .filter(|line| line["rollout"] == "rollout")
@@ -240,7 +290,7 @@ const MOVES: &[&str] = &[
 ];
 
 fn warns_of_what_ends(rehearsal: &mut Rehearsal) {
-    let exemptions = rehearsal.events("exemption");
+    let exemptions = rehearsal.lines.events("exemption");
     let told = |state: &str| -> Vec<_> {
         let of_state = exemptions.iter().filter(|line| line["state"] == state);
         of_state.map(|line| line["owner"].as_str().unwrap()).collect()

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{
     clients::{self, Client, Fate, Seen, say},
+    lines::Lines,
     programme::{Phase, Programme},
 };
 use crate::{
@@ -36,8 +37,7 @@ pub(super) struct Rehearsal {
     pub(super) programme: Programme,
     pub(super) proxy: Proxy,
     pub(super) terminator: Terminator,
-    /// Lines of its own so far.
-    pub(super) lines: Vec<Value>,
+    pub(super) lines: Lines,
     /// Connections to the TLS port so far.
     pub(super) made: usize,
     clients: Vec<Client>,
@@ -46,7 +46,8 @@ pub(super) struct Rehearsal {
     clock: Simulated,
     now: Timestamp,
     share: Share,
-    log: Log,
+    /// By failing client's address: connections so far, and how many of them were refused.
+    pub(super) tally: BTreeMap<String, (u64, u64)>,
     /// Whether the configuration is read again before each round.
     reloads: bool,
 }
@@ -69,14 +70,14 @@ impl Rehearsal {
             programme,
             proxy,
             terminator,
-            lines: Vec::new(),
+            lines: Lines::new(programme, log),
             made: 0,
             clients,
             direct,
             clock,
             now,
             share: Programme::share(),
-            log,
+            tally: BTreeMap::new(),
             reloads,
         }
     }
@@ -117,11 +118,15 @@ impl Rehearsal {
     pub(super) async fn round(&mut self, at: Timestamp, phase: Phase) {
         self.moves(at).await;
         let before = self.counts().await;
-        self.keep_lines();
+        // Others have come since the last round.
+        self.proxy.census().flush().await;
+        self.lines.keep();
         let seen = self.come().await;
         self.has_seen(phase, &seen);
-        let refused = self.keep_lines();
-        self.has_logged(phase, &seen, &refused);
+        self.proxy.census().flush().await;
+        let new = self.lines.keep();
+        self.has_logged(phase, &seen, &new);
+        self.says(phase, &new);
         self.has_counted(phase, &before).await;
         self.shows(phase).await;
         self.control_group(phase).await;
@@ -174,7 +179,8 @@ impl Rehearsal {
         let key = |line: &Value| {
             (line["client"].as_str().unwrap().to_owned(), line["port"].as_u64().unwrap())
         };
-        let lines: HashMap<_, _> = lines.iter().map(|line| (key(line), line)).collect();
+        let lines = lines.iter().filter(|line| line["event"] == "refused");
+        let lines: HashMap<_, _> = lines.map(|line| (key(line), line)).collect();
         let mut refused = 0;
         for ((client, fate), seen) in self.fates(phase).zip(seen) {
             let line = lines.get(&(client.address.to_string(), seen.port.into()));
@@ -196,6 +202,29 @@ impl Rehearsal {
             }
         }
         assert_eq!(lines.len(), refused, "{phase:?}");
+    }
+
+    /// The census has each failing client once, in its lane, and nobody else.
+    fn says(&mut self, phase: Phase, lines: &[Value]) {
+        let (mut said, mut expected) = (BTreeMap::new(), BTreeMap::new());
+        let rows = lines.iter().filter(|line| line["event"] == "census");
+        for row in rows.filter(|row| row["policy"] == "floor") {
+            let word = |key: &str| row[key].as_str().unwrap().to_owned();
+            let key = (word("client"), word("offered_max"), word("reason"), word("lane"));
+            *said.entry(key).or_default() += row["count"].as_u64().unwrap();
+        }
+        for (client, fate) in self.fates(phase) {
+            let Some(reason) = client.fails.clone() else { continue };
+            let lane = if fate == Fate::Spared { "legacy" } else { "refuse" };
+            let (address, offered) = (client.address.to_string(), client.offered.clone());
+            expected.insert((address, offered, reason, lane.to_owned()), 1u64);
+        }
+        assert_eq!(said, expected, "{} in {phase:?}", self.now);
+        for (client, _, _, lane) in expected.into_keys() {
+            let (connections, refused) = self.tally.entry(client).or_default();
+            *connections += 1;
+            *refused += u64::from(lane == "refuse");
+        }
     }
 
     async fn has_counted(&self, phase: Phase, before: &Counts) {
@@ -267,26 +296,5 @@ impl Rehearsal {
         let answer = ask(self.proxy.admin, "POST", &page, &[], body).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         self.proxy.rollouts().look();
-    }
-
-    /// Keeps the lines of this rehearsal and gives back the new refusals among them.
-    pub(super) fn keep_lines(&mut self) -> Vec<Value> {
-        let year = format!("{}-", self.programme.year);
-        let mut new = self.log.take();
-        new.retain(|line| {
-            let word = |key: &str| line[key].as_str().unwrap_or_default();
-            let dated = ["at", "expires", "until", "since", "from", "to"];
-            self.programme.has(word("client"))
-                || dated.iter().any(|key| word(key).starts_with(&year))
-        });
-        self.lines.extend(new.iter().cloned());
-        new.retain(|line| line["event"] == "refused");
-        new
-    }
-
-    /// The lines of one event.
-    pub(super) fn events(&mut self, event: &str) -> Vec<Value> {
-        self.keep_lines();
-        self.lines.iter().filter(|line| line["event"] == event).cloned().collect()
     }
 }

@@ -146,6 +146,11 @@ impl Proxy {
         self.app.as_ref().unwrap().rollouts()
     }
 
+    /// Who fails what, so far.
+    pub(crate) fn census(&self) -> &tlsfloor::census::Census {
+        self.app.as_ref().unwrap().census()
+    }
+
     /// What `/metrics` says.
     pub(crate) async fn metrics(&self) -> String {
         let response = client::plain_get(self.admin, "/metrics").await;
