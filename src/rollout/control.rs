@@ -4,7 +4,7 @@
 //! port gives it orders and asks it for a report; the control thread runs [`Control::run`].
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,6 +27,7 @@ pub struct Control {
     plain_http: Arc<Brake>,
     metrics: Arc<Metrics>,
     in_force: Mutex<Option<Arc<Rollouts>>>,
+    watch: Mutex<Watch>,
 }
 
 impl Control {
@@ -38,6 +39,7 @@ impl Control {
             plain_http: Arc::new(Brake::new(PLAIN_HTTP)),
             metrics: Arc::clone(metrics),
             in_force: Mutex::default(),
+            watch: Mutex::default(),
         }
     }
 
@@ -63,7 +65,6 @@ impl Control {
     /// Follows the time until it is dropped: says when a stage begins, an exemption is about to end
     /// or has ended, and how often each was used.
     pub async fn run(self: Arc<Self>) {
-        let mut watch = Watch::default();
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -73,9 +74,20 @@ impl Control {
             self.plain_http.expire(now);
             if let Some(rollouts) = self.in_force() {
                 self.show(&rollouts, now);
-                watch.look(&rollouts, now).iter().for_each(Event::log);
+                self.watch().look(&rollouts, now).iter().for_each(Event::log);
             }
         }
+    }
+
+    /// Says what is left to say when the process ends: uses of exemptions in its last minute.
+    pub fn finish(&self) {
+        if let Some(rollouts) = self.in_force() {
+            self.watch().last_look(&rollouts, Timestamp::now()).iter().for_each(Event::log);
+        }
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The brake of `[rollout]`.
