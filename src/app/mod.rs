@@ -371,7 +371,7 @@ impl App {
             }
         }
         // The workers have ended: nothing more will be noted.
-        self.rollouts.end();
+        self.rollouts.finish();
         self.census.flush().await;
         let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
         let Drained { ended, cut, took } = drained;

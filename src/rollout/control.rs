@@ -4,7 +4,7 @@
 //! port gives it orders and asks it for a report; the control thread runs [`Control::run`].
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -89,7 +89,7 @@ impl Control {
 
     /// Looks now. A rehearsal that has moved its clock does not wait for the next second.
     pub fn look(&self) {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watch = self.watch();
         let now = self.clock.wall();
         self.tls.expire(now);
         self.plain_http.expire(now);
@@ -99,10 +99,15 @@ impl Control {
         }
     }
 
-    /// Looks a last time, so that no use of an exemption goes untold.
-    pub fn end(&self) {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner).flushes_next();
-        self.look();
+    /// Says what is left to say when the process ends: uses of exemptions in its last minute.
+    pub fn finish(&self) {
+        if let Some(rollouts) = self.in_force() {
+            self.watch().last_look(&rollouts, self.clock.wall()).iter().for_each(Event::log);
+        }
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The brake of `[rollout]`.

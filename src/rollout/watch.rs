@@ -73,6 +73,8 @@ pub(super) enum Note {
     Ended,
     /// It spared clients.
     Used,
+    /// It is new here, and has spared nobody.
+    Unused,
 }
 
 impl Note {
@@ -81,6 +83,7 @@ impl Note {
             Self::EndsSoon => "ends_soon",
             Self::Ended => "ended",
             Self::Used => "used",
+            Self::Unused => "unused",
         }
     }
 }
@@ -104,9 +107,9 @@ pub(super) enum Event {
         label: String,
         owner: String,
         expires: Timestamp,
-        /// Uses since the line before: `tlsfloor report` adds them up.
+        /// Uses that no line has told yet; `report` adds them up.
         count: u64,
-        /// Uses in the life of the process.
+        /// All of them.
         uses: u64,
     },
 }
@@ -129,17 +132,22 @@ impl Event {
                 // Clients that the cut refused are let through again.
                 loosens = (from.stage == Stage::Cut).then_some(true),
             ),
-            Self::Exemption { note: Note::Used, label, owner, expires, count, uses } => {
-                tracing::info!(
-                    event = "exemption",
-                    state = Note::Used.as_str(),
-                    exemption = label,
-                    owner,
-                    %expires,
-                    count,
-                    uses,
-                );
-            }
+            Self::Exemption {
+                note: note @ (Note::Used | Note::Unused),
+                label,
+                owner,
+                expires,
+                count,
+                uses,
+            } => tracing::info!(
+                event = "exemption",
+                state = note.as_str(),
+                exemption = label,
+                owner,
+                %expires,
+                count,
+                uses,
+            ),
             Self::Exemption { note, label, owner, expires, count, uses } => tracing::warn!(
                 event = "exemption",
                 state = note.as_str(),
@@ -177,11 +185,6 @@ struct Seen {
 }
 
 impl Watch {
-    /// The next look tells uses, whenever the last one did.
-    pub(super) fn flushes_next(&mut self) {
-        self.flushed = None;
-    }
-
     /// What has happened since the last look.
     pub(super) fn look(&mut self, rollouts: &Rollouts, now: Timestamp) -> Vec<Event> {
         let last = self.looked.replace(now).filter(|last| *last <= now).unwrap_or(now);
@@ -197,12 +200,21 @@ impl Watch {
         events
     }
 
+    /// What exemptions have been used for since the last time, before the minute is over.
+    pub(super) fn last_look(&mut self, rollouts: &Rollouts, now: Timestamp) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.exemptions(rollouts, now, &mut events);
+        events
+    }
+
     fn exemptions(&mut self, rollouts: &Rollouts, now: Timestamp, events: &mut Vec<Event>) {
         let mut before = std::mem::take(&mut self.exemptions);
         for entry in rollouts.each().flat_map(|(_, rollout)| rollout.exemptions.iter()) {
             let label = &entry.metrics.label;
             // One that is not configured any more is forgotten.
-            let mut seen = before.remove(label).unwrap_or_default();
+            let known = before.remove(label);
+            let is_new = known.is_none();
+            let mut seen = known.unwrap_or_default();
             let (expires, uses) = (entry.written.expires, entry.metrics.uses());
             let event = |note, count| Event::Exemption {
                 note,
@@ -215,6 +227,8 @@ impl Watch {
             if uses != seen.uses {
                 events.push(event(Note::Used, uses.saturating_sub(seen.uses)));
                 seen.uses = uses;
+            } else if is_new {
+                events.push(event(Note::Unused, 0));
             }
             let note = if !entry.is_active(now) {
                 Some(Note::Ended)
