@@ -3,6 +3,7 @@
 //! Called by `cli` and by tests, which get the real addresses from it. It is the only place that
 //! knows all parts; no part knows it.
 
+mod end;
 mod inside;
 
 use std::{
@@ -11,13 +12,11 @@ use std::{
     pin::Pin,
     sync::{Arc, mpsc::RecvTimeoutError},
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::mpsc,
-    time::{Instant, sleep},
 };
 
 use crate::{
@@ -48,9 +47,7 @@ use crate::{
 };
 
 pub use crate::listening::{Addresses, BindError};
-
-/// How often a drain looks whether the last connection has ended.
-const LOOK: Duration = Duration::from_millis(20);
+pub use end::Drained;
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -93,17 +90,6 @@ pub struct App {
     census: Arc<Census>,
     loads: Loads,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// How a drain went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drained {
-    /// Connections that were open when listening stopped and ended by themselves.
-    pub ended: usize,
-    /// Connections that were cut.
-    pub cut: usize,
-    /// How long it took.
-    pub took: Duration,
 }
 
 /// Ends when the process does.
@@ -330,53 +316,6 @@ impl App {
         let thread = thread::Builder::new().name(name.into()).spawn(runtime);
         self.threads.push(thread.map_err(StartError::Thread)?);
         Ok(())
-    }
-
-    /// Ends it: not ready, still accepting for `drain.delay`; then no more connections, and
-    /// `drain.grace` for those that are left. `hurry` ends it at once.
-    pub async fn drain(self, hurry: impl Future<Output = ()>) -> Drained {
-        let drain = self.published.snapshot().config.drain.clone();
-        let mut hurry = std::pin::pin!(hurry);
-        let started = Instant::now();
-        tracing::info!(event = "drain", step = "not_ready", open = self.loads.total());
-        self.progress.say(Readiness::Draining);
-        let mut open = self.loads.total();
-        let in_time = async {
-            sleep(drain.delay).await;
-            open = self.loads.total();
-            tracing::info!(event = "drain", step = "closing", open);
-            self.progress.enter(Phase::Drain);
-            let empty = async {
-                // The workers take what is queued before they look at what they have.
-                sleep(LOOK).await;
-                while self.loads.total() > 0 {
-                    sleep(LOOK).await;
-                }
-            };
-            drop(tokio::time::timeout(drain.grace, empty).await);
-        };
-        tokio::select! {
-            () = in_time => {}
-            () = &mut hurry => tracing::info!(event = "drain", step = "hurried"),
-        }
-        self.finish(open, started).await
-    }
-
-    async fn finish(self, open: usize, started: Instant) -> Drained {
-        let cut = self.loads.total();
-        self.progress.enter(Phase::Cut);
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread ended by a panic");
-            }
-        }
-        // The workers have ended: nothing more will be noted.
-        self.rollouts.finish();
-        self.census.flush().await;
-        let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
-        let Drained { ended, cut, took } = drained;
-        tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());
-        drained
     }
 }
 

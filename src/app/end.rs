@@ -1,0 +1,73 @@
+//! The end of a process: not ready, then no more connections, then those that are left are cut.
+//!
+//! `cli` asks for it on a signal. What workers have noted last is told when they have ended.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::App;
+use crate::drain::{Phase, Readiness};
+
+/// How often a drain looks whether the last connection has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How a drain went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were open when listening stopped and ended by themselves.
+    pub ended: usize,
+    /// Connections that were cut.
+    pub cut: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl App {
+    /// Ends it: not ready, still accepting for `drain.delay`; then no more connections, and
+    /// `drain.grace` for those that are left. `hurry` ends it at once.
+    pub async fn drain(self, hurry: impl Future<Output = ()>) -> Drained {
+        let drain = self.published.snapshot().config.drain.clone();
+        let mut hurry = std::pin::pin!(hurry);
+        let started = Instant::now();
+        tracing::info!(event = "drain", step = "not_ready", open = self.loads.total());
+        self.progress.say(Readiness::Draining);
+        let mut open = self.loads.total();
+        let in_time = async {
+            sleep(drain.delay).await;
+            open = self.loads.total();
+            tracing::info!(event = "drain", step = "closing", open);
+            self.progress.enter(Phase::Drain);
+            let empty = async {
+                // The workers take what is queued before they look at what they have.
+                sleep(LOOK).await;
+                while self.loads.total() > 0 {
+                    sleep(LOOK).await;
+                }
+            };
+            drop(tokio::time::timeout(drain.grace, empty).await);
+        };
+        tokio::select! {
+            () = in_time => {}
+            () = &mut hurry => tracing::info!(event = "drain", step = "hurried"),
+        }
+        self.finish(open, started).await
+    }
+
+    async fn finish(self, open: usize, started: Instant) -> Drained {
+        let cut = self.loads.total();
+        self.progress.enter(Phase::Cut);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread ended by a panic");
+            }
+        }
+        // The workers have ended: nothing more will be noted.
+        self.rollouts.finish();
+        self.census.flush().await;
+        let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
+        let Drained { ended, cut, took } = drained;
+        tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());
+        drained
+    }
+}
