@@ -4,7 +4,7 @@
 //! nothing is left, or it goes on to the legacy lane. Our reading of a hello may refuse it and
 //! never admits it: rustls gets the same bytes and enforces the same floor.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -14,22 +14,29 @@ use tokio::{
 };
 
 use crate::{
+    census::Sighting,
     closing,
     config::TestFloor,
+    hello::Ja4,
     hello::{self, Alert, Hello, Outcome, Peeked},
     host::Host,
     http::{TlsFacts, respond},
     io::ClientAddr,
     legacy::{About, Passage},
+    metrics::Counters,
     metrics::{LaneKind, Limit},
+    notice::Notice,
     origin::Origin,
+    policy::Policy,
     policy::{Failure, Reason, Verdict, judge},
     proxy_protocol::ProxyHeaderResult,
     refusal::Refusal,
-    rollout::{Facts, Lane, Moment, Why, lane},
-    session::{CertificateFault, HandshakeFailure},
+    rollout::{Facts, Lane, Why, lane},
+    session::{CertificateFault, HandshakeFailure, Session},
     shard::{Shard, View},
     tls::{self, Site, TlsStream},
+    version::Offered,
+    what_if::first_notice,
 };
 
 /// A connection whose handshake is over.
@@ -73,10 +80,12 @@ pub(crate) async fn greet(
     let site = view.snapshot.sites.find(hello.sni.as_ref());
     match visit.lane(site, &hello) {
         Lane::Refuse(failure, why) => {
+            visit.note(&hello, &site.what_if, Some(failure.reason), LaneKind::Refuse);
             visit.refuse(stream, &hello, failure, why).await;
             None
         }
         Lane::Legacy(failure, why) => {
+            visit.note(&hello, &site.what_if, Some(failure.reason), LaneKind::Legacy);
             Some(Greeting::Legacy(visit.pass(stream, &hello, bytes.into(), (failure, why))))
         }
         Lane::Serve if view.snapshot.sites.refuses(hello.sni.as_ref()) => {
@@ -85,14 +94,50 @@ pub(crate) async fn greet(
         }
         Lane::Serve => {
             visit.shard.counters.hello(hello.offered(), None, LaneKind::Serve);
+            let known = visit.note(&hello, &site.what_if, None, LaneKind::Serve);
+            let under_way = UnderWay::new(&shard.counters, hello.offered());
             match timeout_at(deadline, tls::accept(stream, &bytes, site, hello.prefers_chacha20()))
                 .await
             {
-                Ok(handshake) => visit.welcome(site, *hello, handshake).await.map(Greeting::Served),
+                Ok(handshake) => {
+                    under_way.ends(handshake.as_ref().ok().map(|accepted| accepted.session));
+                    visit.welcome(site, *hello, known, handshake).await.map(Greeting::Served)
+                }
                 Err(_elapsed) => visit.fail(HandshakeFailure::Timeout),
             }
         }
     }
+}
+
+/// A handshake that has begun: counted as failed unless it says how it ended, whatever ends it.
+struct UnderWay<'a> {
+    counters: &'a Counters,
+    offered: Offered,
+    session: Option<Session>,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new(counters: &'a Counters, offered: Offered) -> Self {
+        Self { counters, offered, session: None }
+    }
+
+    fn ends(mut self, session: Option<Session>) {
+        self.session = session;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.counters.served(self.offered, self.session.as_ref());
+    }
+}
+
+/// What judging a hello has found, for the connection that comes of it.
+struct Known {
+    /// Its fingerprint, where somebody asked for it.
+    ja4: Option<Ja4>,
+    /// What the client is told of a policy that it fails.
+    notice: Option<Arc<Notice>>,
 }
 
 /// One client at the door.
@@ -113,24 +158,48 @@ impl Visit<'_> {
             }
             verdict => {
                 let facts = Facts::new(self.client.ip, Some(hello));
-                lane(&self.view.snapshot.rollouts.tls, Moment::now, &facts, verdict)
+                let rollouts = &self.view.snapshot.rollouts;
+                lane(&rollouts.tls, || rollouts.clock.now(), &facts, verdict)
             }
         }
+    }
+
+    /// Judges policies that only count, and notes whatever the client fails.
+    fn note(
+        &self,
+        hello: &Hello,
+        policies: &[Policy],
+        floor: Option<Reason>,
+        lane: LaneKind,
+    ) -> Known {
+        let failing = self.view.snapshot.what_ifs.failing(policies, hello);
+        if failing.is_empty() && floor.is_none() {
+            return Known { ja4: None, notice: None };
+        }
+        for (what_if, reason) in &failing {
+            what_if.metrics.failed(self.shard.index, *reason);
+        }
+        let ja4 = hello.ja4();
+        let sighting = Sighting { client: self.client, hello: Some((hello, ja4)), lane };
+        let policies = failing.iter().map(|(what_if, reason)| (&what_if.name, *reason));
+        self.shard.shared.census.note(&sighting, floor, policies);
+        Known { ja4: Some(ja4), notice: first_notice(&failing) }
     }
 
     async fn welcome(
         &self,
         site: &Site,
         hello: Hello,
+        Known { ja4, notice }: Known,
         handshake: Result<tls::Accepted, tls::Failed>,
     ) -> Option<Greeted> {
         match handshake {
             Ok(tls::Accepted { stream, session, terms, certificate }) => {
                 self.shard.counters.handshake(&session, self.accepted.elapsed());
-                let ja4 = hello.ja4();
+                let ja4 = ja4.unwrap_or_else(|| hello.ja4());
                 let tested = site.self_test.map(|_floor| Box::new(hello.clone()));
                 let facts = TlsFacts::new(session, terms, (hello.sni, ja4), certificate);
-                let facts = TlsFacts { tested, ..facts };
+                let facts = TlsFacts { tested, notice, ..facts };
                 Some(Greeted { stream, facts })
             }
             Err(tls::Failed { error, stream }) => {
@@ -239,6 +308,9 @@ impl Visit<'_> {
     }
 
     fn malformed(&self, detail: &str) {
+        let sighting = Sighting { client: self.client, hello: None, lane: LaneKind::Refuse };
+        let reason = Some(Reason::Malformed);
+        self.shard.shared.census.note(&sighting, reason, std::iter::empty());
         self.refusal(None, Some(Reason::Malformed), Some(detail), None);
     }
 

@@ -32,13 +32,14 @@
 //! published      the snapshot in force
 //! snapshot       everything a reload may replace, built whole
 //! bounds capacity error_pages keyed_hash    a request's | room | our errors' texts | secrets
+//! census what_if    who fails what, in bounded memory | policies that only count
 //! notice self_test token   plain HTTP ends | a client is tested | who may change something
 //! rollout route telemetry tls    who is refused when | routes | logs | certificates
 //! traces upstream    spans of requests, to a collector | API servers
 //! named_file     files that a configuration names, read within a cap
 //! clients config metrics policy port refusals    connections each | as meant | cells | judge | in | log
 //! hello proxy_protocol stack     peek, parse, JA4, alerts | whom a balancer speaks for | a guess
-//! chance client_name document drain fields files host io label loads machine network pace panics process
+//! chance client_name document drain fields files form host io label loads machine network pace panics process
 //! request_id session signals sockets systemd template timer tunnel version wire    ground
 //! ```
 //!
@@ -69,6 +70,7 @@ pub mod announce;
 pub mod app;
 mod bounds;
 pub mod capacity;
+pub mod census;
 mod chance;
 pub mod cli;
 pub mod client_name;
@@ -81,6 +83,7 @@ pub mod drain;
 pub mod error_pages;
 mod fields;
 pub mod files;
+mod form;
 mod greet;
 pub mod hello;
 pub mod host;
@@ -131,5 +134,6 @@ mod traces;
 mod tunnel;
 pub mod upstream;
 pub mod version;
+pub mod what_if;
 pub mod wire;
 mod worker;

@@ -1,7 +1,7 @@
 //! What responses say about the end of something that is still served: `Deprecation` (RFC 9745),
 //! `Sunset` (RFC 8594) and links to a page about it.
 //!
-//! Built once a snapshot, put on responses by `http`.
+//! Built once a snapshot, for plain HTTP and for policies that only count; put on responses by `http`.
 
 use hyper::{
     HeaderMap,
@@ -25,16 +25,25 @@ impl Notice {
     /// The notice of the end of plain HTTP; none where nothing is forwarded or nothing said.
     #[must_use]
     pub fn of_plain_http(config: &PlainHttp) -> Option<Self> {
-        let PlainHttp { deprecation, notice, .. } = config;
-        let sunset = sunset(config);
+        let notice = Self::new(config.deprecation, sunset(config), config.notice.as_deref())?;
+        (config.action == PlainAction::Forward).then_some(notice)
+    }
+
+    /// Of two dates and the URL of a page; none where there is nothing to say.
+    #[must_use]
+    pub fn new(
+        deprecation: Option<Timestamp>,
+        sunset: Option<Timestamp>,
+        page: Option<&str>,
+    ) -> Option<Self> {
         let deprecated = deprecation.map(|at| (DEPRECATION, format!("@{}", at.as_second())));
         let ends = sunset.and_then(http_date).map(|date| (SUNSET, date));
         // Dates and checked URLs have no byte that a field may not have.
         let field = |(name, text)| Some((name, HeaderValue::try_from(text).ok()?));
         let dates: Vec<_> = deprecated.into_iter().chain(ends).filter_map(field).collect();
-        let link = notice.as_ref().and_then(|url| HeaderValue::try_from(links(config, url)).ok());
-        let says = !dates.is_empty() || link.is_some();
-        (config.action == PlainAction::Forward && says).then_some(Self { dates, link })
+        let links = page.map(|url| links(url, deprecation.is_some(), sunset.is_some()));
+        let link = links.and_then(|links| HeaderValue::try_from(links).ok());
+        (!dates.is_empty() || link.is_some()).then_some(Self { dates, link })
     }
 
     /// Adds the fields; dates that an upstream gave stand, because a response has one of each.
@@ -54,12 +63,12 @@ fn sunset(config: &PlainHttp) -> Option<Timestamp> {
     config.sunset.or_else(cut)
 }
 
-fn links(config: &PlainHttp, url: &str) -> String {
+fn links(url: &str, is_deprecated: bool, ends: bool) -> String {
     let deprecation = format!("<{url}>; rel=\"deprecation\"");
-    match (config.deprecation, sunset(config)) {
-        (None, Some(_)) => format!("<{url}>; rel=\"sunset\""),
-        (_, None) => deprecation,
-        (Some(_), Some(_)) => format!("{deprecation}, <{url}>; rel=\"sunset\""),
+    match (is_deprecated, ends) {
+        (false, true) => format!("<{url}>; rel=\"sunset\""),
+        (_, false) => deprecation,
+        (true, true) => format!("{deprecation}, <{url}>; rel=\"sunset\""),
     }
 }
 

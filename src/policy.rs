@@ -1,12 +1,14 @@
 //! Whether a hello holds a policy: would a handshake with it succeed, and if not, why.
 //!
-//! Pure; asked once a connection by `greet`, later also for policies that only count. It mirrors
+//! Pure; asked once a connection by `greet` for the floor, and for each policy that only counts. It mirrors
 //! how rustls chooses, so that what passes here is served there; where the two differ, rustls has
 //! the last word, for it may only refuse more.
 
 use crate::{
+    config::{CertificateKind, WhatIf},
     hello::{Alert, Format, Hello},
     label::labels,
+    session::Cipher,
     version::{Offered, TlsVersion},
 };
 
@@ -17,6 +19,29 @@ pub struct Policy {
     pub minimum: TlsVersion,
     /// What there is to agree on.
     pub served: Served,
+}
+
+impl Policy {
+    /// What would be asked of a hello if `what_if` were in force beside it.
+    #[must_use]
+    pub fn under(&self, what_if: &WhatIf) -> Self {
+        let minimum = what_if.minimum.map_or(self.minimum, |minimum| minimum.max(self.minimum));
+        let Served { suites, groups, keys } = &self.served;
+        let allowed =
+            |suite: &&Suite| !what_if.ban_suites.contains(&Cipher::from_wire(suite.number));
+        let kept = |key: &&KeyKind| match what_if.without_certificates {
+            None => true,
+            Some(CertificateKind::Rsa) => **key != KeyKind::Rsa,
+            Some(CertificateKind::Ecdsa) => **key == KeyKind::Rsa,
+        };
+        let required: Vec<u16> = what_if.groups.iter().map(|group| group.number).collect();
+        let served = Served {
+            suites: suites.iter().filter(allowed).copied().collect(),
+            groups: if required.is_empty() { groups.clone() } else { required },
+            keys: keys.iter().filter(kept).copied().collect(),
+        };
+        Self { minimum, served }
+    }
 }
 
 /// What a site can do, in numbers of the wire.

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    census::Census,
     config::{self, Config, ConfigError, Problem, Problems},
     files::Files,
     label::labels,
@@ -153,6 +154,8 @@ pub(crate) struct Reload {
     pub metrics: Arc<Metrics>,
     /// Who is refused when, and what of that outlives a snapshot.
     pub rollouts: Arc<Control>,
+    /// Who fails what.
+    pub census: Arc<Census>,
     /// The ports.
     pub listening: Listening,
     /// Who looks after upstreams.
@@ -284,9 +287,10 @@ impl Reload {
         }
         self.set_log(&snapshot.config);
         let expiries: Vec<_> = snapshot.sites.expiries().collect();
-        let rollouts = Arc::clone(&snapshot.rollouts);
+        let (rollouts, census) = (Arc::clone(&snapshot.rollouts), Arc::clone(&snapshot.census));
         self.published.set(snapshot);
         self.rollouts.enter(&rollouts);
+        self.census.adopt(&census).await;
         self.metrics.in_force(generation, expiries);
         self.listening.enter(ports);
         self.care(Care::Only(fleets));

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::{
-    capacity::Pressure, clients::Clients, loads::Loads, published::Published, refusals::RefusalLog,
-    traces::Tracer,
+    capacity::Pressure, census::Census, clients::Clients, loads::Loads, published::Published,
+    refusals::RefusalLog, traces::Tracer,
 };
 
 /// One of it a process.
@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     pub refusals: Arc<RefusalLog>,
     /// Which credentials in clear are logged.
     pub leaks: Arc<RefusalLog>,
+    /// Who fails what.
+    pub census: Arc<Census>,
     /// Who has how many connections.
     pub clients: Clients,
     /// How many connections each worker has.

@@ -12,6 +12,7 @@ use hyper::header::HeaderValue;
 
 use crate::{
     capacity::Capacity,
+    census,
     config::{self, Config, Hsts, Problem, Problems, Route, Scheme},
     error_pages::ErrorPages,
     files::Files,
@@ -27,6 +28,7 @@ use crate::{
     tls::{self, ClientTls, Sites},
     token::Token,
     upstream::{Fleet, FleetPrint},
+    what_if::WhatIfs,
 };
 
 /// Which configuration: counted from 1 in the life of the process.
@@ -79,6 +81,10 @@ pub struct Snapshot {
     pub notice: Option<Notice>,
     /// Who is refused when; `Control::enter` puts them into force.
     pub rollouts: Arc<Rollouts>,
+    /// Policies that only count.
+    pub what_ifs: WhatIfs,
+    /// How the census is kept; `Census::adopt` puts it into force.
+    pub census: Arc<census::Settings>,
     /// Names for credentials in the log.
     pub keyed_hash: Option<KeyedHash>,
     /// Texts in place of ours.
@@ -96,11 +102,11 @@ impl Snapshot {
         let Basis { generation, metrics, files, rollouts: control, .. } = *basis;
         let mut problems = Vec::new();
         let sites = kept(sites(&config, basis), &mut problems);
-        let hash = KeyedHash::load(config.plain_http.credentials_key.as_ref(), files);
-        let hash = kept(hash.map_err(|problem| vec![problem]), &mut problems);
+        let key = config.plain_http.credentials_key.as_ref();
+        let hash = kept_one(KeyedHash::load(key, files), &mut problems);
         let pages = kept(ErrorPages::load(&config.errors, files), &mut problems);
-        let token = config.listen.admin_token.as_ref().map(|file| Token::load(file, files));
-        let token = kept(token.transpose().map_err(|problem| vec![problem]), &mut problems);
+        let token = kept_one(token(&config, files), &mut problems);
+        let census = kept_one(census::Settings::load(&config, files), &mut problems);
         problems.extend(bad_level(&config));
         let fleets = kept(fleets(&config, basis), &mut problems);
         let rollouts = kept(Rollouts::build(&config, control, (files, metrics)), &mut problems);
@@ -111,16 +117,14 @@ impl Snapshot {
             Some(admin_token),
             Some((upstreams, doubtful)),
             Some((rollouts, surprising)),
-        ) = (sites, hash, pages, token, fleets, rollouts)
+            Some(census),
+            true,
+        ) = (sites, hash, pages, token, fleets, rollouts, census, problems.is_empty())
         else {
             return Err(Problems(problems));
         };
-        if !problems.is_empty() {
-            return Err(Problems(problems));
-        }
-        warnings.extend(doubtful);
-        warnings.extend(surprising);
-        warnings.extend(uncovered(&config, &sites));
+        let uncovered = uncovered(&config, &sites);
+        warnings.extend(doubtful.into_iter().chain(surprising).chain(uncovered));
         let capacity = Capacity::of(&config, basis.machine, metrics.workers());
         warnings.extend(capacity.doubt(&config));
         let labels = labels(&config);
@@ -136,6 +140,8 @@ impl Snapshot {
             hsts: hsts(&config.hsts),
             notice: Notice::of_plain_http(&config.plain_http),
             rollouts: Arc::new(rollouts),
+            what_ifs: WhatIfs::new(&config.policies, metrics, jiff::Timestamp::now()),
+            census: Arc::new(census),
             keyed_hash,
             error_pages,
             admin_token,
@@ -151,6 +157,12 @@ fn tested(config: &Config, sites: &Sites) -> Option<SelfTest> {
     config.self_test.as_ref().map(|written| SelfTest::new(written, sites, Vec::new()))
 }
 
+/// What has to be shown at the admin port.
+fn token(config: &Config, files: &Files) -> Result<Option<Token>, Problem> {
+    let file = config.listen.admin_token.as_ref();
+    file.map(|file| Token::load(file, files)).transpose()
+}
+
 /// A filter that the log cannot be set to.
 fn bad_level(config: &Config) -> Option<Problem> {
     let error = telemetry::check(&config.log.level).err()?;
@@ -162,7 +174,8 @@ fn bad_level(config: &Config) -> Option<Problem> {
 fn sites(config: &Config, basis: &Basis<'_>) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
     let before = basis.before.map(|before| before.sites.tickets());
     let counters = basis.metrics.tickets();
-    tls::build(&config.tls, tls::Basis { files: basis.files, now: now(), before, counters })
+    let (files, policies) = (basis.files, &config.policies);
+    tls::build(&config.tls, tls::Basis { files, now: now(), before, counters, policies })
 }
 
 /// All upstreams, as numbered in the configuration, and the legacy lane's.
@@ -206,6 +219,11 @@ fn fleets(config: &Config, basis: &Basis<'_>) -> Result<(Fleets, Vec<Problem>), 
 /// What was built; what kept it from being built is put with the rest.
 fn kept<T>(built: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
     built.map_err(|mut found| problems.append(&mut found)).ok()
+}
+
+/// The same where there can be one problem.
+fn kept_one<T>(built: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    built.map_err(|problem| problems.push(problem)).ok()
 }
 
 /// What each route is counted under, and behind them the self-test host; what would be the same

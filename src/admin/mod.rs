@@ -82,6 +82,12 @@ pub trait Source: Send + Sync + 'static {
     /// The rollouts: their stage, what comes next, fuses, pauses and exemptions.
     fn rollout(&self) -> Value;
 
+    /// Who fails what, as far as pairs of a filter and a value ask for it.
+    ///
+    /// # Errors
+    /// Where there is no such filter, or its value is none.
+    fn census(&self, query: &[(String, String)]) -> Result<Value, Refused>;
+
     /// Tells a rollout something.
     ///
     /// # Errors
@@ -199,6 +205,10 @@ mod tests {
     struct Large;
 
     impl Source for Large {
+        fn census(&self, _: &[(String, String)]) -> Result<Value, Refused> {
+            Ok(Value::Null)
+        }
+
         fn rollout(&self) -> Value {
             Value::Null
         }

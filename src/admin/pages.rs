@@ -15,7 +15,7 @@ use super::{
     Order, Refused, Source,
     access::{self, Denied},
 };
-use crate::{drain::Readiness, metrics};
+use crate::{drain::Readiness, form, metrics};
 
 type Page = Response<Full<Bytes>>;
 
@@ -34,6 +34,7 @@ tlsfloor
   /upstreams    the API servers and where they stand
   /connections  how many there are, and where
   /config       the configuration in force
+  /census       who fails what; with client, sni, ja4, policy, reason, lane, stack, limit
   /rollout      who is refused when: stage, next changes, fuses, exemptions
 
   POST /reload          reads every file again
@@ -61,7 +62,7 @@ where
         return response;
     }
     if matches!(*method, Method::GET | Method::HEAD) {
-        return shown(&path, source);
+        return shown(&path, request.uri().query().unwrap_or_default(), source);
     }
     if let Err(denied) = access::check(request.headers(), source, is_local) {
         return refused_access(denied);
@@ -86,7 +87,7 @@ where
     }
 }
 
-fn shown(path: &str, source: &dyn Source) -> Page {
+fn shown(path: &str, query: &str, source: &dyn Source) -> Page {
     match path {
         "/" => page(StatusCode::OK, TEXT, INDEX),
         "/livez" => page(StatusCode::OK, TEXT, "ok\n"),
@@ -101,6 +102,10 @@ fn shown(path: &str, source: &dyn Source) -> Page {
         "/connections" => json_page(&source.connections()),
         "/config" => json_page(&source.config()),
         "/rollout" => json_page(&source.rollout()),
+        "/census" => match source.census(&form::pairs(query)) {
+            Ok(value) => json_page(&value),
+            Err(refused) => problem(StatusCode::BAD_REQUEST, &refused.detail),
+        },
         _ => problem(StatusCode::NOT_FOUND, "there is no such page; / lists them"),
     }
 }

@@ -51,10 +51,10 @@ impl App {
             () = in_time => {}
             () = &mut hurry => tracing::info!(event = "drain", step = "hurried"),
         }
-        self.finish(open, started)
+        self.finish(open, started).await
     }
 
-    fn finish(self, open: usize, started: Instant) -> Drained {
+    async fn finish(self, open: usize, started: Instant) -> Drained {
         let cut = self.loads.total();
         self.progress.enter(Phase::Cut);
         for thread in self.threads {
@@ -62,6 +62,9 @@ impl App {
                 tracing::error!("a thread ended by a panic");
             }
         }
+        // The workers have ended: nothing more will be noted.
+        self.rollouts.finish();
+        self.census.flush().await;
         let drained = Drained { ended: open.saturating_sub(cut), cut, took: started.elapsed() };
         let Drained { ended, cut, took } = drained;
         tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());

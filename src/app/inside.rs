@@ -9,12 +9,13 @@ use tokio::sync::watch;
 
 use crate::{
     admin::{self, Changing, Order, Refused},
+    census::{BadFilter, Census},
     drain::Readiness,
     loads::Loads,
     metrics::Metrics,
     published::Published,
     reload::{Reloaded, Reloads, Trigger},
-    rollout::{Control, Moment},
+    rollout::Control,
     telemetry::Telemetry,
 };
 
@@ -26,6 +27,7 @@ pub(super) struct Inside {
     pub readiness: watch::Receiver<Readiness>,
     pub reloads: Reloads,
     pub rollouts: Arc<Control>,
+    pub census: Arc<Census>,
     pub loads: Loads,
     pub log: Option<Arc<Telemetry>>,
 }
@@ -90,11 +92,17 @@ impl admin::Source for Inside {
     }
 
     fn rollout(&self) -> Value {
-        self.rollouts.report(Moment::now().wall)
+        self.rollouts.report(self.rollouts.clock().now())
+    }
+
+    fn census(&self, query: &[(String, String)]) -> Result<Value, Refused> {
+        let refused =
+            |error: BadFilter| Refused { detail: error.to_string(), problems: Vec::new() };
+        self.census.view(query).map_err(refused)
     }
 
     fn order(&self, order: Order, body: &[u8]) -> Result<Value, Refused> {
-        let now = Moment::now().wall;
+        let now = self.rollouts.clock().wall();
         let done = match order {
             Order::Pause => self.rollouts.pause(body, now),
             Order::Resume => self.rollouts.resume(body, now),

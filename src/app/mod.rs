@@ -26,6 +26,7 @@ use tokio::{
 use crate::{
     admin,
     capacity::{Capacity, Pressure},
+    census::Census,
     clients::Clients,
     config::{Config, HAS_TRACES, Problem, Problems},
     drain::{Phase, Progress, Readiness},
@@ -38,7 +39,7 @@ use crate::{
     published::Published,
     refusals::RefusalLog,
     reload::{Ask, FIRST_NAMES, Reload, Reloads},
-    rollout::Control,
+    rollout::{Clock, Control},
     shared::Shared,
     snapshot::{Basis, Snapshot},
     sockets::Inherited,
@@ -77,6 +78,8 @@ pub struct Surroundings {
     pub log: Option<Arc<Telemetry>>,
     /// Sockets that are open already.
     pub inherited: Inherited,
+    /// What time it is for the rollouts and the census.
+    pub clock: Clock,
 }
 
 /// A running proxy.
@@ -88,6 +91,7 @@ pub struct App {
     reloads: Reloads,
     progress: Arc<Progress>,
     rollouts: Arc<Control>,
+    census: Arc<Census>,
     loads: Loads,
     /// Ends once each worker has taken what the kernel had queued when it began to drain.
     taken: mpsc::Receiver<Infallible>,
@@ -103,19 +107,18 @@ impl App {
     /// # Errors
     /// Nothing is left running then.
     pub fn start(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
-        let Surroundings { file, files, log, inherited } = surroundings;
+        let Surroundings { file, files, log, inherited, clock } = surroundings;
         let workers = workers(&config);
         let metrics = Metrics::new(workers);
         let machine = Machine::ask();
-        let rollouts = Arc::new(Control::new(&metrics));
+        let rollouts = Arc::new(Control::new(&metrics).by(clock.clone()));
         let (snapshot, warnings) = first(config, machine, &metrics, &rollouts, &files)?;
-        metrics.in_force(snapshot.generation, snapshot.sites.expiries());
-        rollouts.enter(&snapshot.rollouts);
         let (doors, sockets): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
         let (admin_door, admin_sockets) = mpsc::unbounded_channel();
         let mut listening = Listening::new(doors, admin_door, inherited);
         let ports = listening.prepare(&snapshot.config.listen)?;
+        let census = Arc::new(Census::new(&snapshot.census, &metrics).by(clock));
         let published = Arc::new(Published::new(snapshot));
         let (reloads, asked) = Reloads::new();
         let (taking, taken) = mpsc::channel(1);
@@ -126,6 +129,7 @@ impl App {
             reloads,
             progress: Arc::default(),
             rollouts,
+            census,
             loads: Loads::new(workers),
             taken,
             threads: Vec::new(),
@@ -136,7 +140,6 @@ impl App {
         app.start_workers(sockets, &shared, &metrics, taking)?;
         app.start_admin(admin_sockets, &metrics, log.clone())?;
         listening.enter(ports);
-        let quotas = [shared.refusals, shared.leaks];
         let reload = Reload {
             file,
             files,
@@ -144,9 +147,10 @@ impl App {
             published,
             metrics,
             rollouts: Arc::clone(&app.rollouts),
+            census: Arc::clone(&app.census),
             listening,
             control,
-            quotas,
+            quotas: [shared.refusals, shared.leaks],
             log,
         };
         app.start_reload(reload, asked)?;
@@ -185,6 +189,12 @@ impl App {
         &self.rollouts
     }
 
+    /// Who fails what, so far.
+    #[must_use]
+    pub fn census(&self) -> &Arc<Census> {
+        &self.census
+    }
+
     /// The way to ask for a reload.
     #[must_use]
     pub fn reloads(&self) -> Reloads {
@@ -198,6 +208,7 @@ impl App {
             published: Arc::clone(&self.published),
             refusals: Arc::new(RefusalLog::new(lines)),
             leaks: Arc::new(RefusalLog::new(lines)),
+            census: Arc::clone(&self.census),
             clients: Clients::default(),
             loads: self.loads.clone(),
             pressure: Pressure::default(),
@@ -252,13 +263,14 @@ impl App {
         let (first, looked_up) = std::sync::mpsc::channel();
         let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
         let (published, loads) = (Arc::clone(&self.published), self.loads.clone());
-        let rollouts = Arc::clone(&self.rollouts);
+        let (rollouts, census) = (Arc::clone(&self.rollouts), Arc::clone(&self.census));
         self.start_thread("control", |stop| async move {
             let ceiling = || published.snapshot().capacity.memory;
             let endings = || published.snapshot().sites.endings().collect::<Vec<_>>();
             tokio::select! {
                 () = control::keep(orders, stop) => {}
                 () = rollouts.run() => {}
+                () = census.run() => {}
                 () = pressure.watch(ceiling, || loads.total()) => {}
                 never = watch_expiry(endings) => match never {},
             }
@@ -295,6 +307,7 @@ impl App {
             readiness: self.progress.readiness(),
             reloads: self.reloads.clone(),
             rollouts: Arc::clone(&self.rollouts),
+            census: Arc::clone(&self.census),
             loads: self.loads.clone(),
             log,
         });
@@ -328,7 +341,7 @@ impl App {
     }
 }
 
-/// The first snapshot; `reload` builds all others.
+/// The first snapshot, in force from here on; `reload` builds all others.
 fn first(
     config: Config,
     machine: Machine,
@@ -337,7 +350,10 @@ fn first(
     files: &Files,
 ) -> Result<(Snapshot, Vec<Problem>), StartError> {
     let basis = Basis { generation: 1, metrics, machine, files, rollouts, before: None };
-    Snapshot::build(config, &basis).map_err(StartError::Problems)
+    let built = Snapshot::build(config, &basis).map_err(StartError::Problems)?;
+    metrics.in_force(built.0.generation, built.0.sites.expiries());
+    rollouts.enter(&built.0.rollouts);
+    Ok(built)
 }
 
 /// Until then /readyz says that it starts; a name without an address does not keep it.

@@ -12,7 +12,7 @@ use crate::{
     files::Files,
     machine::Machine,
     metrics::Metrics,
-    rollout::{Control, Moment, calendar},
+    rollout::{Control, calendar},
     snapshot::{Basis, Snapshot},
 };
 
@@ -33,7 +33,7 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     for warning in warnings {
         print(&format!("warning: {warning}"))?;
     }
-    for line in calendar::lines(&snapshot.rollouts, Moment::now().wall) {
+    for line in calendar::lines(&snapshot.rollouts, snapshot.rollouts.clock.wall()) {
         print(&line)?;
     }
     let config = &snapshot.config;

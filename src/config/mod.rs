@@ -3,6 +3,7 @@
 //! `cli` loads it, `snapshot` builds from it. Every problem is reported at once, with its line and
 //! key. It must read no file but the configuration itself; certificates are `tls`'s to read.
 
+mod census;
 mod client_auth;
 mod dns;
 mod document;
@@ -10,6 +11,7 @@ mod error;
 mod error_answers;
 mod header_rules;
 mod plain_http;
+mod policies;
 mod raw;
 mod raw_client_auth;
 mod raw_errors;
@@ -34,12 +36,14 @@ use std::{
 
 use crate::files::{FileError, Files};
 
+pub use census::{Census, Privacy};
 pub use client_auth::{ClientAuth, ClientAuthMode, StaleCrl};
 pub use dns::Dns;
 pub use error::{Place, Problem, Problems};
 pub use error_answers::{ErrorPage, Errors, UnknownHost};
 pub use header_rules::HeaderRules;
 pub use plain_http::{PlainAction, PlainHttp, RedirectOnly};
+pub use policies::{CertificateKind, FLOOR, NamedGroup, WhatIf};
 pub use redirect_target::{Given, RedirectTarget};
 pub use rollout::{
     Brownout, Cut, Exemption, Fuse, LegacyLane, LegacyServer, PlainRollout, RampStep, Rollout,

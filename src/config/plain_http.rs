@@ -82,7 +82,10 @@ pub enum RedirectOnly {
     Safe,
 }
 
-fn moment<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn moment<S: Serializer>(
+    moment: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match moment {
         Some(moment) => serializer.collect_str(moment),
         None => serializer.serialize_none(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    dns, raw_client_auth::ClientAuth, raw_errors, raw_plain_http, raw_routes,
+    census, dns, policies, raw_client_auth::ClientAuth, raw_errors, raw_plain_http, raw_routes,
     rollout::raw as rollout, self_test, shape, traces, upstream::raw::Upstream,
 };
 
@@ -55,6 +55,12 @@ pub(super) struct Config {
     /// The host where customers test their clients.
     #[schemars(with = "self_test::Raw")]
     pub self_test: Option<Spanned<self_test::Raw>>,
+    /// What if more were asked of clients: only counted.
+    #[schemars(with = "Vec<policies::Raw>")]
+    pub policies: Vec<Spanned<policies::Raw>>,
+    /// What is kept of clients that fail the floor or a policy.
+    #[schemars(with = "census::Raw")]
+    pub census: Option<Spanned<census::Raw>>,
     /// All copies of this process together.
     #[schemars(with = "Fleet")]
     pub fleet: Option<Spanned<Fleet>>,

@@ -91,6 +91,26 @@ shapes! {
     Clients = { "type": "integer", "minimum": 1, "maximum": 100_000 };
     /// Answers a second.
     Rate = { "type": "integer", "minimum": 1, "maximum": 10_000 };
+    /// A policy's name.
+    PolicyName = { "type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$" };
+    /// Key exchange groups by their IANA names.
+    Group = { "type": "string", "enum": [
+        "X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024", "x25519", "secp256r1",
+        "secp384r1", "secp521r1", "x448",
+    ] };
+    /// The cipher suites that are served, by their IANA names.
+    Suite = { "type": "string", "enum": [
+        "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    ] };
+    /// Keys of certificates.
+    CertificateKind = { "type": "string", "enum": ["rsa", "ecdsa"] };
+    /// Rows of the census.
+    Rows = { "type": "integer", "minimum": 100, "maximum": 100_000 };
+    /// What a client is called in the census.
+    Privacy = { "type": "string", "enum": ["full", "network", "hashed"] };
     /// Copies of the process.
     Replicas = { "type": "integer", "minimum": 1, "maximum": 10_000 };
     /// `10.0.0.9:443`, or a list of such.

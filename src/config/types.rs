@@ -7,7 +7,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{Dns, Errors, Place, PlainHttp, Rollout, Route, SelfTest, Tls, Traces, Upstream};
+use super::{
+    Census, Dns, Errors, Place, PlainHttp, Rollout, Route, SelfTest, Tls, Traces, Upstream, WhatIf,
+};
 use crate::network::Network;
 
 /// A whole configuration.
@@ -33,6 +35,10 @@ pub struct Config {
     pub rollout: Rollout,
     /// `[self_test]`
     pub self_test: Option<SelfTest>,
+    /// `[[policies]]`
+    pub policies: Vec<WhatIf>,
+    /// `[census]`
+    pub census: Census,
     /// `[fleet]`
     pub fleet: Fleet,
     /// `[errors]`

@@ -18,7 +18,7 @@ const ALPN: u16 = 16;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ja4 {
     text: [u8; LENGTH],
-    length: usize,
+    length: u8,
 }
 
 impl Ja4 {
@@ -44,7 +44,7 @@ impl Ja4 {
     /// The fingerprint as text, at most 36 ASCII characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let text = self.text.get(..self.length).unwrap_or_default();
+        let text = self.text.get(..usize::from(self.length)).unwrap_or_default();
         std::str::from_utf8(text).unwrap_or_default()
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     host::Host,
     io::{Activity, ClientAddr},
     network,
+    notice::Notice,
     port::Port,
     session::Session,
     shard::Shard,
@@ -78,6 +79,8 @@ pub(crate) struct TlsFacts {
     pub identity: Option<Box<Identity>>,
     /// What was offered, where clients are tested; nowhere else is it kept.
     pub tested: Option<Box<Hello>>,
+    /// What its responses tell of a policy that it fails.
+    pub notice: Option<Arc<Notice>>,
     /// The same as fields for an upstream: what a request needs is made once a connection.
     pub fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -108,7 +111,7 @@ impl TlsFacts {
         let shown = certificate.iter().flat_map(client_cert::fields);
         let fields = said.into_iter().filter_map(field).chain(shown).collect();
         let identity = certificate.map(|certificate| Box::new(certificate.identity));
-        Self { session, terms, sni, ja4, identity, tested: None, fields }
+        Self { session, terms, sni, ja4, identity, tested: None, notice: None, fields }
     }
 }
 

@@ -4,8 +4,6 @@
 //! request is answered; the owner is told by a keyed hash. It must never log a secret, a part of
 //! one, or a query.
 
-use std::borrow::Cow;
-
 use hyper::{
     HeaderMap, Request,
     header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue},
@@ -15,6 +13,7 @@ use tokio::time::Instant;
 use super::{Client, authority::Authority};
 use crate::{
     config::PlainHttp,
+    form::decoded,
     metrics::{Credentials, Plain},
     shard::View,
 };
@@ -90,32 +89,6 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a [u8]> {
         !value.is_empty() && (*key == name || *decoded(key.as_bytes()) == *name.as_bytes())
     });
     found.next().map(|(_, value)| value.as_bytes())
-}
-
-/// As a form says it: `%41` is `A`, `+` is a space. Borrowed where nothing is encoded.
-fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((byte, behind)) = rest.split_first() {
-        rest = behind;
-        match (byte, behind) {
-            (b'+', _) => plain.push(b' '),
-            (b'%', [high, low, behind @ ..]) if digit(*high).is_some() && digit(*low).is_some() => {
-                let pair = digit(*high).zip(digit(*low));
-                plain.extend(pair.map(|(high, low)| (high << 4) | low));
-                rest = behind;
-            }
-            (byte, _) => plain.push(*byte),
-        }
-    }
-    Cow::Owned(plain)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

@@ -31,9 +31,12 @@ pub(super) fn answer<B>(
     let path = request.uri().path();
     // Nothing is ever forwarded for a host that only tests, exempt paths included.
     let tests = authority.is_some_and(|authority| self_test::is_one(view, authority));
-    let planned = match &view.snapshot.rollouts.plain_http {
+    let rollouts = &view.snapshot.rollouts;
+    let planned = match &rollouts.plain_http {
         _ if tests => Planned { action: PlainAction::Redirect, refusal: RequestError::PlainHttp },
-        Some(plain) if !redirect::is_exempt(config, path) => planned(plain, config, asker),
+        Some(plain) if !redirect::is_exempt(config, path) => {
+            planned((plain, rollouts.clock.now()), config, asker)
+        }
         _ => Planned { action: config.action, refusal: RequestError::PlainHttp },
     };
     let action = redirect::action(config, planned.action, request.method(), path, kind.is_some());
@@ -65,8 +68,7 @@ struct Planned {
     refusal: RequestError,
 }
 
-fn planned(plain: &PlainRollout, config: &PlainHttp, asker: &Asker) -> Planned {
-    let now = Moment::now();
+fn planned((plain, now): (&PlainRollout, Moment), config: &PlainHttp, asker: &Asker) -> Planned {
     let fate = plain.rollout.decide(&Facts::new(asker.address.ip, None), now);
     let (action, refusal) = match fate {
         Fate::Spare(_) => (PlainAction::Forward, RequestError::PlainHttp),

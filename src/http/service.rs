@@ -112,11 +112,15 @@ struct Tone {
 }
 
 impl Tone {
-    /// What any answer may have to tell: that plain HTTP ends, that the connection does.
+    /// What any answer may have to tell: that plain HTTP ends, that what the client has to offer
+    /// will do no more, that the connection ends.
     fn put(&self, client: &Client, view: &View, response: &mut Response<Content>) {
         if self.notice
             && let Some(notice) = &view.snapshot.notice
         {
+            notice.put(response.headers_mut());
+        }
+        if let Some(notice) = client.tls.as_ref().and_then(|tls| tls.notice.as_ref()) {
             notice.put(response.headers_mut());
         }
         held::last(client, view, self.version, response);

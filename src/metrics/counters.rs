@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     bounds::Bounds,
     cells::{Cell, Histogram, Table},
+    census::Agreed,
     labels::{Credentials, Judged, LaneKind, LegacyOutcome, ListenerKind, Plain},
 };
 use crate::{
@@ -21,6 +22,8 @@ use crate::{
 pub struct Counters {
     /// By offered version, verdict, reason (or none) and lane.
     pub(super) hellos: Table<4>,
+    /// All connections that sent a hello, by what was agreed on.
+    pub(super) agreed: Table<5>,
     /// By version, cipher, group, protocol and whether resumed.
     pub(super) handshakes: Table<5>,
     pub(super) handshake_failures: Table<1>,
@@ -47,6 +50,7 @@ impl Default for Counters {
                 Reason::ALL.len() + 1,
                 LaneKind::ALL.len(),
             ]),
+            agreed: Agreed::table(),
             handshakes: Table::new([
                 versions,
                 Cipher::ALL.len(),
@@ -68,11 +72,28 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// A hello, and the first reason it fails by, if it does.
+    /// A hello, and the first reason it fails by, if it does. One that is served has to come to
+    /// [`Self::served`] too.
     pub fn hello(&self, offered: Offered, failed: Option<Reason>, lane: LaneKind) {
         let judged = if failed.is_some() { Judged::Fail } else { Judged::Pass };
         let reason = failed.map_or(Reason::ALL.len(), Label::index);
         self.hellos.add([offered.index(), judged.index(), reason, lane.index()]);
+        if lane != LaneKind::Serve {
+            let agreed = Agreed { offered, version: None, cipher: None, lane, verdict: judged };
+            self.agreed.add(agreed.index());
+        }
+    }
+
+    /// The end of the handshake of a hello that is served, whatever came of it.
+    pub fn served(&self, offered: Offered, session: Option<&Session>) {
+        let agreed = Agreed {
+            offered,
+            version: session.map(|session| session.version),
+            cipher: session.map(|session| session.cipher),
+            lane: LaneKind::Serve,
+            verdict: Judged::Pass,
+        };
+        self.agreed.add(agreed.index());
     }
 
     /// A handshake that came to its end, and how long after accept that was.

@@ -18,7 +18,7 @@ use super::{
     bounds::{Abuse, Limit},
     cells::{Summed, Table},
     counters::Counters,
-    encode_fleet, encode_process, encode_rollout,
+    encode_census, encode_fleet, encode_process, encode_rollout,
     families::{CODES, UpstreamMetrics, UpstreamShard},
     labels::{
         Credentials, Judged, LaneKind, LegacyOutcome, Plain, Protocol, RetryReason, ServedVersion,
@@ -56,6 +56,8 @@ impl Collector for Metrics {
         let to = &mut encoder;
         self.hellos(to)?;
         encode_rollout::rollouts(to, &self.rollouts)?;
+        let what_ifs: Vec<_> = self.families().what_ifs.values().map(Arc::clone).collect();
+        encode_census::census(to, &what_ifs, &self.census)?;
         self.handshakes(to)?;
         self.requests(to)?;
         self.upstreams(to)?;

@@ -6,8 +6,10 @@
 
 mod bounds;
 mod cells;
+mod census;
 mod counters;
 mod encode;
+mod encode_census;
 mod encode_fleet;
 mod encode_process;
 mod encode_rollout;
@@ -30,6 +32,7 @@ use std::{
 use crate::{label::Label, process};
 
 pub use bounds::{Abuse, Limit};
+pub use census::{Agreed, CensusGauge, WhatIfMetrics};
 pub use counters::Counters;
 pub use encode::CONTENT_TYPE;
 pub use families::{RouteMetrics, RouteShard, UpstreamMetrics, UpstreamShard};
@@ -50,6 +53,8 @@ pub struct Metrics {
     tickets: Arc<TicketCounters>,
     /// The rollouts' share.
     pub rollouts: RolloutMetrics,
+    /// The census's share.
+    pub census: CensusGauge,
     generation: AtomicU64,
     loaded: AtomicU64,
     /// Whether the last attempt failed.
@@ -64,6 +69,7 @@ pub struct Metrics {
 struct Families {
     routes: BTreeMap<String, Arc<RouteMetrics>>,
     upstreams: BTreeMap<String, Arc<UpstreamMetrics>>,
+    what_ifs: BTreeMap<String, Arc<WhatIfMetrics>>,
     /// When each certificate ends, in seconds since 1970.
     certificates: BTreeMap<String, i64>,
 }
@@ -73,6 +79,7 @@ impl Families {
     fn clear_away(&mut self) {
         self.routes.retain(|_, route| Arc::strong_count(route) > 1);
         self.upstreams.retain(|_, upstream| Arc::strong_count(upstream) > 1);
+        self.what_ifs.retain(|_, what_if| Arc::strong_count(what_if) > 1);
     }
 }
 
@@ -85,6 +92,7 @@ impl Metrics {
             families: Mutex::default(),
             tickets: Arc::default(),
             rollouts: RolloutMetrics::default(),
+            census: CensusGauge::default(),
             generation: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
             stale: AtomicBool::new(false),

@@ -91,6 +91,9 @@ pub(crate) struct Totals<'a> {
 /// The rollout moved.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Stage<'a> {
+    /// Which rollout, by its configuration key.
+    #[serde(borrow)]
+    pub(super) rollout: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) from: Text<'a>,
     #[serde(borrow)]

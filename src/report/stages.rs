@@ -5,9 +5,15 @@
 
 use serde::Serialize;
 
-use super::{moment::Moment, row::Stage};
+use super::{
+    moment::Moment,
+    row::{Stage, text},
+};
 
 const BROWNOUT: &str = "brownout";
+
+/// Plain HTTP has stages of its own, which no hello feels.
+const TLS: &str = "rollout";
 
 /// Moves that are kept; a replica makes two for each brownout.
 const MOST: usize = 1 << 20;
@@ -38,6 +44,9 @@ pub(super) struct Brownout {
 
 impl Stages {
     pub(super) fn add(&mut self, row: &Stage<'_>) {
+        if text(&row.rollout).is_some_and(|rollout| rollout != TLS) {
+            return;
+        }
         let (from, to) = (row.from.as_str(), row.to.as_str());
         if self.latest.as_ref().is_none_or(|(at, _)| *at <= row.at) {
             self.latest = Some((row.at, to.to_owned()));
@@ -111,6 +120,16 @@ mod tests {
             ]
         );
         assert_eq!(stages.latest().unwrap().1, "brownout");
+    }
+
+    #[test]
+    fn a_brownout_of_plain_http_is_none_of_tls() {
+        let mut stages = stages(&[("10:00:00", "observe", "ramp")]);
+        let line = r#"{"event":"stage","rollout":"plain_http.rollout","from":"observe","to":"brownout","at":"2027-01-12T11:00:00Z"}"#;
+        let Ok(Row::Stage(row)) = read(line.as_bytes()) else { panic!("{line}") };
+        stages.add(&row);
+        assert!(stages.brownouts().is_empty());
+        assert_eq!(stages.latest().unwrap().1, "ramp");
     }
 
     #[test]

@@ -96,8 +96,8 @@ impl Brake {
 
     /// Clients that were refused within the window of the fuse.
     #[must_use]
-    pub fn refused(&self) -> usize {
-        self.state().fuse.refused(Instant::now())
+    pub fn refused(&self, now: Instant) -> usize {
+        self.state().fuse.refused(now)
     }
 
     /// One more client is about to be refused; whether it may be. The one that is too many blows

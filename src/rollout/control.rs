@@ -4,7 +4,7 @@
 //! port gives it orders and asks it for a report; the control thread runs [`Control::run`].
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
-    Brake, PLAIN_HTTP, Rollouts, TLS,
+    Brake, Clock, PLAIN_HTTP, Rollouts, TLS,
     watch::{Event, Watch},
 };
 use crate::metrics::Metrics;
@@ -26,7 +26,9 @@ pub struct Control {
     tls: Arc<Brake>,
     plain_http: Arc<Brake>,
     metrics: Arc<Metrics>,
+    clock: Clock,
     in_force: Mutex<Option<Arc<Rollouts>>>,
+    watch: Mutex<Watch>,
 }
 
 impl Control {
@@ -37,8 +39,22 @@ impl Control {
             tls: Arc::new(Brake::new(TLS)),
             plain_http: Arc::new(Brake::new(PLAIN_HTTP)),
             metrics: Arc::clone(metrics),
+            clock: Clock::System,
             in_force: Mutex::default(),
+            watch: Mutex::default(),
         }
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn by(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// What time it is for the rollouts.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// A snapshot with these rollouts is in force from now on.
@@ -51,7 +67,7 @@ impl Control {
             entries.map(|one| (one.metrics.label.as_str(), one.written.expires.as_second()));
         self.metrics.rollouts.in_force(shown);
         *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(rollouts));
-        self.show(rollouts, Timestamp::now());
+        self.show(rollouts, self.clock.wall());
     }
 
     /// The rollouts in force.
@@ -63,19 +79,35 @@ impl Control {
     /// Follows the time until it is dropped: says when a stage begins, an exemption is about to end
     /// or has ended, and how often each was used.
     pub async fn run(self: Arc<Self>) {
-        let mut watch = Watch::default();
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let now = Timestamp::now();
-            self.tls.expire(now);
-            self.plain_http.expire(now);
-            if let Some(rollouts) = self.in_force() {
-                self.show(&rollouts, now);
-                watch.look(&rollouts, now).iter().for_each(Event::log);
-            }
+            self.look();
         }
+    }
+
+    /// Looks now. A rehearsal that has moved its clock does not wait for the next second.
+    pub fn look(&self) {
+        let mut watch = self.watch();
+        let now = self.clock.wall();
+        self.tls.expire(now);
+        self.plain_http.expire(now);
+        if let Some(rollouts) = self.in_force() {
+            self.show(&rollouts, now);
+            watch.look(&rollouts, now).iter().for_each(Event::log);
+        }
+    }
+
+    /// Says what is left to say when the process ends: uses of exemptions in its last minute.
+    pub fn finish(&self) {
+        if let Some(rollouts) = self.in_force() {
+            self.watch().last_look(&rollouts, self.clock.wall()).iter().for_each(Event::log);
+        }
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The brake of `[rollout]`.

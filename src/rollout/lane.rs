@@ -47,14 +47,6 @@ pub struct Moment {
     pub monotonic: Instant,
 }
 
-impl Moment {
-    /// This one.
-    #[must_use]
-    pub fn now() -> Self {
-        Self { wall: Timestamp::now(), monotonic: Instant::now() }
-    }
-}
-
 /// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {

@@ -2,10 +2,12 @@
 //!
 //! `snapshot` builds it, `greet` asks [`lane`] for each hello and `http` asks [`Rollout::decide`]
 //! for each request in clear; `control` holds what outlives a reload, and what moves with time. The
-//! cores (`schedule`, `share`, `exemptions`, `fuse`) know no socket and read no clock.
+//! cores (`schedule`, `share`, `exemptions`, `fuse`) know no socket and read no clock; `clock` is
+//! the one place where a rollout asks what time it is.
 
 mod brake;
 pub mod calendar;
+mod clock;
 pub mod control;
 mod exemptions;
 mod explain;
@@ -26,6 +28,7 @@ use crate::{
 };
 
 pub use brake::{Blown, Brake, Pause};
+pub use clock::{Clock, Simulated};
 pub use control::Control;
 pub use exemptions::{Entry, Exemptions, Facts};
 pub use lane::{Fate, Lane, Moment, Why, lane};
@@ -64,6 +67,8 @@ pub struct Rollouts {
     pub tls: Rollout,
     /// `[plain_http.rollout]`
     pub plain_http: Option<PlainRollout>,
+    /// What time it is for both.
+    pub clock: Clock,
 }
 
 /// `[plain_http.rollout]`
@@ -96,8 +101,8 @@ impl Rollouts {
         let plain_http = plain.transpose().map_err(|found: Vec<_>| problems.extend(found)).ok();
         match (tls, plain_http) {
             (Some(tls), Some(plain_http)) => {
-                let rollouts = Self { tls, plain_http };
-                let warnings = explain::warnings(config, &rollouts, jiff::Timestamp::now());
+                let rollouts = Self { tls, plain_http, clock: control.clock().clone() };
+                let warnings = explain::warnings(config, &rollouts, rollouts.clock.wall());
                 Ok((rollouts, warnings))
             }
             _ => Err(problems),

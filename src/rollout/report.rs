@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Brake, Control, Entry, Rollout, schedule::moment};
+use super::{Brake, Control, Entry, Moment, Rollout, schedule::moment};
 use crate::config::Fuse;
 
 /// Changes that are shown.
@@ -15,9 +15,9 @@ const AHEAD: usize = 20;
 impl Control {
     /// What `/rollout` shows: `tls`, and `plain_http` where it has a rollout.
     #[must_use]
-    pub fn report(&self, now: Timestamp) -> Value {
+    pub fn report(&self, now: Moment) -> Value {
         let Some(rollouts) = self.in_force() else { return json!({}) };
-        let mut shown = json!({ "now": now.to_string(), "tls": rollouts.tls.report(now) });
+        let mut shown = json!({ "now": now.wall.to_string(), "tls": rollouts.tls.report(now) });
         if let (Some(plain), Some(shown)) = (&rollouts.plain_http, shown.as_object_mut()) {
             let mut report = plain.rollout.report(now);
             if let Some(report) = report.as_object_mut() {
@@ -31,7 +31,8 @@ impl Control {
 }
 
 impl Rollout {
-    fn report(&self, now: Timestamp) -> Value {
+    fn report(&self, moment: Moment) -> Value {
+        let now = moment.wall;
         let in_effect = self.in_effect(now);
         let changes = self.schedule.changes(now).take(AHEAD).map(|(at, stage)| {
             json!({
@@ -55,20 +56,22 @@ impl Rollout {
             "legacy": self.legacy,
             "next": changes.collect::<Vec<_>>(),
             "pause": pause,
-            "fuse": self.fuse.as_ref().map(|fuse| fuse_report(fuse, &self.brake)),
+            "fuse": self.fuse.as_ref().map(|fuse| fuse_report(fuse, &self.brake, moment)),
             "exemptions": exemptions,
         })
     }
 }
 
-fn fuse_report(fuse: &Fuse, brake: &Brake) -> Value {
+fn fuse_report(fuse: &Fuse, brake: &Brake, now: Moment) -> Value {
     let blown = brake.blown().map(
         |blown| json!({ "since": blown.since.to_string(), "step": blown.step, "most": blown.most }),
     );
+    let most = usize::try_from(fuse.refused).unwrap_or(usize::MAX);
     json!({
-        "most": fuse.refused,
+        "most": most,
         "within_seconds": fuse.within.as_secs(),
-        "refused": brake.refused(),
+        // The one that was too many has been spared.
+        "refused": brake.refused(now.monotonic).min(most),
         "blown": blown,
     })
 }

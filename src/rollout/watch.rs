@@ -13,6 +13,9 @@ use crate::label::labels;
 /// An exemption is warned of so long before its end.
 const AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
 
+/// Moves of a schedule that are followed after a clock that has jumped.
+const MOVES: usize = 10_000;
+
 /// Uses are told this often, in seconds.
 const FLUSH: u64 = 60;
 
@@ -70,6 +73,8 @@ pub(super) enum Note {
     Ended,
     /// It spared clients.
     Used,
+    /// It is new here, and has spared nobody.
+    Unused,
 }
 
 impl Note {
@@ -78,6 +83,7 @@ impl Note {
             Self::EndsSoon => "ends_soon",
             Self::Ended => "ended",
             Self::Used => "used",
+            Self::Unused => "unused",
         }
     }
 }
@@ -96,7 +102,16 @@ pub(super) enum Event {
         next: Option<Timestamp>,
     },
     /// Something about an exemption.
-    Exemption { note: Note, label: String, owner: String, expires: Timestamp, uses: u64 },
+    Exemption {
+        note: Note,
+        label: String,
+        owner: String,
+        expires: Timestamp,
+        /// Uses that no line has told yet; `report` adds them up.
+        count: u64,
+        /// All of them.
+        uses: u64,
+    },
 }
 
 impl Event {
@@ -117,24 +132,40 @@ impl Event {
                 // Clients that the cut refused are let through again.
                 loosens = (from.stage == Stage::Cut).then_some(true),
             ),
-            Self::Exemption { note: Note::Used, label, owner, expires, uses } => tracing::info!(
-                event = "exemption",
-                state = Note::Used.as_str(),
-                exemption = label,
+            Self::Exemption {
+                note: note @ (Note::Used | Note::Unused),
+                label,
                 owner,
-                %expires,
+                expires,
+                count,
                 uses,
-            ),
-            Self::Exemption { note, label, owner, expires, uses } => tracing::warn!(
+            } => tracing::info!(
                 event = "exemption",
                 state = note.as_str(),
                 exemption = label,
                 owner,
                 %expires,
+                count,
+                uses,
+            ),
+            Self::Exemption { note, label, owner, expires, count, uses } => tracing::warn!(
+                event = "exemption",
+                state = note.as_str(),
+                exemption = label,
+                owner,
+                %expires,
+                count,
                 uses,
             ),
         }
     }
+}
+
+/// When the schedule last moved between two looks. After a look that came late, or a clock that has
+/// jumped, that is not its first move.
+fn began(rollout: &Rollout, (last, now): (Timestamp, Timestamp)) -> Option<Timestamp> {
+    let moves = rollout.schedule.changes(last).map(|(at, _)| at);
+    moves.take(MOVES).take_while(|at| *at <= now).last()
 }
 
 /// What was seen last.
@@ -169,23 +200,35 @@ impl Watch {
         events
     }
 
+    /// What exemptions have been used for since the last time, before the minute is over.
+    pub(super) fn last_look(&mut self, rollouts: &Rollouts, now: Timestamp) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.exemptions(rollouts, now, &mut events);
+        events
+    }
+
     fn exemptions(&mut self, rollouts: &Rollouts, now: Timestamp, events: &mut Vec<Event>) {
         let mut before = std::mem::take(&mut self.exemptions);
         for entry in rollouts.each().flat_map(|(_, rollout)| rollout.exemptions.iter()) {
             let label = &entry.metrics.label;
             // One that is not configured any more is forgotten.
-            let mut seen = before.remove(label).unwrap_or_default();
+            let known = before.remove(label);
+            let is_new = known.is_none();
+            let mut seen = known.unwrap_or_default();
             let (expires, uses) = (entry.written.expires, entry.metrics.uses());
-            let event = |note, uses| Event::Exemption {
+            let event = |note, count| Event::Exemption {
                 note,
                 label: label.clone(),
                 owner: entry.written.owner.clone(),
                 expires,
+                count,
                 uses,
             };
             if uses != seen.uses {
                 events.push(event(Note::Used, uses.saturating_sub(seen.uses)));
                 seen.uses = uses;
+            } else if is_new {
+                events.push(event(Note::Unused, 0));
             }
             let note = if !entry.is_active(now) {
                 Some(Note::Ended)
@@ -195,7 +238,7 @@ impl Watch {
             let news = note.map(|note| (note, expires)).filter(|news| seen.said != Some(*news));
             if let Some((note, _)) = news {
                 seen.said = news;
-                events.push(event(note, uses));
+                events.push(event(note, 0));
             }
             self.exemptions.insert(label.clone(), seen);
         }
@@ -221,7 +264,7 @@ impl Watch {
             from,
             to,
             step: rollout.schedule.key(to.stage).to_owned(),
-            at: rollout.schedule.next_change(last).filter(|at| *at <= now).unwrap_or(seconds),
+            at: began(rollout, (last, now)).unwrap_or(seconds),
             next: rollout.schedule.next_change(now),
         })
     }

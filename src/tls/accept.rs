@@ -260,7 +260,8 @@ mod tests {
         let minimum = TlsVersion::Tls12;
         let tls = Tls::new(minimum, vec![certificate]);
         let (files, counters) = (Files::default(), Arc::default());
-        let basis = Basis { files: &files, now: 1_800_000_000, before: None, counters };
+        let basis =
+            Basis { files: &files, now: 1_800_000_000, before: None, counters, policies: &[] };
         build(&tls, basis).unwrap().0
     }
 

@@ -13,7 +13,7 @@ use super::{
     tickets::Tickets,
 };
 use crate::{
-    config::{self, CertificateSource, Problem, Stranger, TestFloor, Tls, TlsHost},
+    config::{self, CertificateSource, Problem, Stranger, TestFloor, Tls, TlsHost, WhatIf},
     files::{self, Files},
     host::{Host, HostPattern},
     metrics::TicketCounters,
@@ -26,6 +26,8 @@ use crate::{
 pub struct Site {
     /// What is asked of a hello.
     pub policy: Policy,
+    /// The same under each of `[[policies]]`.
+    pub what_if: Vec<Policy>,
     pub(super) settings: Settings,
     /// What is asked of clients.
     pub(super) client_auth: Option<Arc<ClientAuth>>,
@@ -185,6 +187,8 @@ pub struct Basis<'a> {
     pub before: Option<&'a Tickets>,
     /// Where tickets are counted.
     pub counters: Arc<TicketCounters>,
+    /// `[[policies]]`
+    pub policies: &'a [WhatIf],
 }
 
 /// Builds all sites; also gives what is doubtful about them.
@@ -192,12 +196,12 @@ pub struct Basis<'a> {
 /// # Errors
 /// Every problem at once.
 pub fn build(tls: &Tls, basis: Basis<'_>) -> Result<(Sites, Vec<Problem>), Vec<Problem>> {
-    let Basis { files, now, before, counters } = basis;
+    let Basis { files, now, before, counters, policies } = basis;
     let mut findings = Findings::new(files, now);
     let tickets = Tickets::load(tls, files, before, counters);
     let tickets = tickets.map_err(|found| findings.problems.extend(found)).ok();
     findings.warnings.extend(ticket_readers(tls));
-    let mut builder = Builder { findings, tickets };
+    let mut builder = Builder { findings, tickets, policies };
     let common = builder.certificates(&tls.certificates);
     let asked = builder.client_auth(tls.client_auth.as_ref());
     let rest = builder.site(tls.minimum, &common, asked.clone(), None);
@@ -271,6 +275,8 @@ struct Builder<'a> {
     findings: Findings<'a>,
     /// None where there is a problem with them.
     tickets: Option<Tickets>,
+    /// `[[policies]]`
+    policies: &'a [WhatIf],
 }
 
 impl Builder<'_> {
@@ -345,14 +351,20 @@ impl Builder<'_> {
         self_test: Option<TestFloor>,
     ) -> Option<Arc<Site>> {
         let policy = settings::policy(minimum, certificates);
+        let what_if = self.policies.iter().map(|what_if| policy.under(what_if)).collect();
         let certificates = certificates.to_vec();
         let asked = client_auth.as_deref().map(ClientAuth::fingerprint);
         let asked = asked.as_ref().map_or(NO_CLIENT_AUTH, |print| print.as_slice());
         let ticketer = self.tickets.as_mut()?.of_context(minimum, asked);
         match Settings::new(minimum, &certificates, client_auth.as_deref(), ticketer) {
-            Ok(settings) => {
-                Some(Arc::new(Site { policy, settings, client_auth, certificates, self_test }))
-            }
+            Ok(settings) => Some(Arc::new(Site {
+                policy,
+                what_if,
+                settings,
+                client_auth,
+                certificates,
+                self_test,
+            })),
             Err(error) => {
                 self.findings.problems.push(Problem::bare("tls", error.to_string()));
                 None

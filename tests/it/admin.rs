@@ -16,7 +16,7 @@ use crate::{
 
 const TOKEN: &str = "0123456789abcdef0123";
 
-async fn ask(
+pub(crate) async fn ask(
     admin: SocketAddr,
     method: &str,
     path: &str,
@@ -50,6 +50,7 @@ async fn the_first_page_lists_the_others_and_each_is_there() {
             "/upstreams",
             "/connections",
             "/config",
+            "/census",
             "/rollout",
             "/reload",
             "/log",
@@ -58,7 +59,7 @@ async fn the_first_page_lists_the_others_and_each_is_there() {
             "/rollout/rearm"
         ]
     );
-    for page in &listed[..7] {
+    for page in &listed[..8] {
         assert_eq!(plain_get(proxy.admin, page).await.status, 200, "{page}");
     }
     for (page, allowed) in [("/reload", "POST"), ("/log", "PUT"), ("/rollout/pause", "POST")] {

@@ -26,6 +26,7 @@ const FLOORS: &[&[&str]] = &[
     &[
         "bounds",
         "capacity",
+        "census",
         "error_pages",
         "keyed_hash",
         "notice",
@@ -37,6 +38,7 @@ const FLOORS: &[&[&str]] = &[
         "token",
         "traces",
         "upstream",
+        "what_if",
     ],
     &["named_file"],
     &["clients", "config", "metrics", "policy", "port", "refusals"],
@@ -48,6 +50,7 @@ const FLOORS: &[&[&str]] = &[
         "drain",
         "fields",
         "files",
+        "form",
         "host",
         "io",
         "label",
@@ -95,6 +98,7 @@ const FENCES: &[(&str, &[&str])] = &[
         "prometheus_client",
         &[
             "metrics/encode.rs",
+            "metrics/encode_census.rs",
             "metrics/encode_fleet.rs",
             "metrics/encode_process.rs",
             "metrics/encode_rollout.rs",
@@ -125,7 +129,17 @@ const FENCES: &[(&str, &[&str])] = &[
     ),
     (
         "jiff",
-        &["announce/", "config/", "notice.rs", "report/moment.rs", "rollout/", "tls/expiry.rs"],
+        &[
+            "announce/",
+            "census/",
+            "config/",
+            "notice.rs",
+            "report/moment.rs",
+            "rollout/",
+            "snapshot.rs",
+            "tls/expiry.rs",
+            "what_if.rs",
+        ],
     ),
 ];
 

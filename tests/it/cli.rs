@@ -69,7 +69,7 @@ pub(crate) struct Running {
     /// The line that it starts with.
     pub(crate) start: Value,
     /// What it logged before it had started.
-    early: Vec<Value>,
+    pub(crate) early: Vec<Value>,
 }
 
 impl Running {

@@ -79,14 +79,16 @@ fn the_example_holds_the_schema() {
 }
 
 #[test]
-fn the_readmes_configurations_load() {
-    let readme = read("README.md");
-    let snippets: Vec<&str> =
-        readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(!snippets.is_empty());
-    for snippet in snippets {
-        let loaded = config::parse(snippet, Path::new("README.md"));
-        loaded.unwrap_or_else(|problems| panic!("{problems}\nin\n{snippet}"));
+fn the_configurations_shown_load() {
+    for file in ["README.md", "docs/rollout.md"] {
+        let text = read(file);
+        let rests = text.split("```toml\n").skip(1);
+        let snippets: Vec<&str> = rests.map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(!snippets.is_empty(), "{file}");
+        for snippet in snippets {
+            let loaded = config::parse(snippet, Path::new(file));
+            loaded.unwrap_or_else(|problems| panic!("{problems}\nin\n{snippet}"));
+        }
     }
 }
 

@@ -26,6 +26,8 @@ mod balance;
 mod blame;
 /// What one client may take.
 mod bounds;
+/// Who fails what: rows, totals, headers, `/census`.
+mod census;
 /// Certificates and keys that are wrong, each in its words.
 mod certificates;
 /// The real binary: exit codes, output, signals.
@@ -38,6 +40,8 @@ mod compression;
 mod config;
 /// What is wrong with header rules.
 mod config_header_rules;
+/// What is wrong with what-if policies and the census.
+mod config_policies;
 /// What is wrong with rollouts.
 mod config_rollout;
 /// The schema and the parser agree.
@@ -84,6 +88,8 @@ mod protocols;
 mod proxy_protocol;
 /// The plain port.
 mod redirect;
+/// A whole programme of ninety days by a simulated clock.
+mod rehearsal;
 /// From one configuration to the next.
 mod reload;
 /// What may be in the files, and how they change.

@@ -21,6 +21,8 @@ use crate::support::{
 const CONTRACT: &[(&str, &str, &[&str])] = &[
     ("accept_failures", "counter", &[]),
     ("build_info", "gauge", &["version", "rustls", "features"]),
+    ("census_evictions", "counter", &[]),
+    ("census_rows", "gauge", &[]),
     ("certificate_expiry_timestamp_seconds", "gauge", &["name"]),
     ("client_hellos", "counter", &["offered", "verdict", "reason", "lane"]),
     ("config_generation", "gauge", &[]),
@@ -65,6 +67,7 @@ const CONTRACT: &[(&str, &str, &[&str])] = &[
     ("upstream_requests", "counter", &["upstream", "outcome"]),
     ("upstream_resolve_failures", "counter", &["upstream"]),
     ("upstream_retries", "counter", &["upstream", "reason"]),
+    ("whatif_failures", "counter", &["policy", "reason"]),
     ("workers", "gauge", &[]),
 ];
 
@@ -137,6 +140,9 @@ const ROLLOUTS: &str = r#"
     owner = "acme"
     reason = "contract 4711"
     expires = 2089-01-01T00:00:00Z
+    [[policies]]
+    name = "tls13"
+    minimum = "1.3"
 "#;
 
 /// A proxy that has seen what gives nearly every family a sample.

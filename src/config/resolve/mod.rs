@@ -12,13 +12,16 @@ mod header_rules;
 mod hsts;
 mod limits;
 pub(super) mod listen;
-mod plain_http;
+pub(super) mod plain_http;
 mod route_target;
 mod routes;
 pub(super) mod tls;
 pub(super) mod value;
 
-use super::{Config, Fleet, dns, document::Document, raw, rollout, self_test, traces, upstream};
+use super::{
+    Config, Fleet, census, dns, document::Document, policies, raw, rollout, self_test, traces,
+    upstream,
+};
 
 /// What `raw` means; what it gives counts only if no problem was reported.
 pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<Config> {
@@ -33,6 +36,8 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
     let rollout = rollout::resolve::tls(raw.rollout, &listen, document);
     let self_test = self_test::self_test(raw.self_test, &tls, &routes, document);
     tls.self_test = self_test.as_ref().map(|test| test.sites(&tls)).unwrap_or_default();
+    let policies = policies::policies(raw.policies, document);
+    let census = census::census(raw.census, document);
     let (fleet, _) = value::section(raw.fleet);
     let replicas = fleet.replicas.as_ref();
     let replicas = value::number(document, replicas, "fleet.replicas", 1, 1..=10_000);
@@ -55,6 +60,8 @@ pub(super) fn resolve(raw: raw::Config, document: &mut Document<'_>) -> Option<C
         routes,
         rollout,
         self_test,
+        policies,
+        census,
         fleet,
         errors,
         reload,

@@ -38,11 +38,8 @@ pub(super) fn plain_http(
     let deprecation = raw.deprecation.as_ref();
     let deprecation = value::moment(document, deprecation, "plain_http.deprecation");
     let sunset = value::moment(document, raw.sunset.as_ref(), "plain_http.sunset");
-    if let (Some(text), true) = (&raw.sunset, sunset.is_some() && sunset < deprecation) {
-        // RFC 9745 4
-        let said = format!("found {}, expected a time not before deprecation", text.get_ref());
-        document.report(text.span(), "plain_http.sunset", said);
-    }
+    let dates = (deprecation, sunset);
+    value::sunset_is_last(document, raw.sunset.as_ref(), "plain_http.sunset", dates);
     let key = raw.credentials_key.as_ref();
     PlainHttp {
         action,

@@ -149,6 +149,19 @@ pub(in crate::config) fn moment(
     moment.ok()
 }
 
+/// Reports a sunset that comes before its deprecation (RFC 9745 4).
+pub(in crate::config) fn sunset_is_last(
+    document: &mut Document<'_>,
+    value: Option<&Moment>,
+    key: &str,
+    (deprecation, sunset): (Option<Timestamp>, Option<Timestamp>),
+) {
+    if let (Some(text), true) = (value, sunset.is_some() && sunset < deprecation) {
+        let said = format!("found {}, expected a time not before deprecation", text.get_ref());
+        document.report(text.span(), key, said);
+    }
+}
+
 /// A file; its path begins at the configuration's folder.
 pub(in crate::config) fn file(
     document: &mut Document<'_>,

@@ -57,6 +57,10 @@ impl Process {
         self.control.enter(&self.rollouts);
     }
 
+    fn report(&self, when: &str) -> Value {
+        self.control.report(Moment { wall: at(when), monotonic: self.start })
+    }
+
     fn fate(&self, client: &str, at: Timestamp) -> Fate {
         let now = Moment { wall: at, monotonic: self.start };
         self.rollouts.tls.decide(&Facts::new(client.parse().unwrap(), None), now)
@@ -136,7 +140,7 @@ fn a_client_that_holds_the_floor_is_served_and_no_clock_is_read() {
     assert_eq!(lane(&process.rollouts.tls, never, &facts, Verdict::Pass), Lane::Serve);
     let failure = Failure { reason: Reason::Version, alert: Alert::ProtocolVersion };
     let failed = |process: &Process| {
-        lane(&process.rollouts.tls, Moment::now, &facts, Verdict::Fail(failure))
+        lane(&process.rollouts.tls, || process.rollouts.clock.now(), &facts, Verdict::Fail(failure))
     };
     assert_eq!(failed(&process), Lane::Refuse(failure, Why::Cut));
     assert_eq!(failed(&Process::new("")), Lane::Legacy(failure, Why::Observe));
@@ -168,7 +172,7 @@ fn a_fuse_that_blows_stops_brownouts_and_ramp_and_never_the_cut() {
     assert_eq!((effect.stage, effect.held), (Stage::Observe, Held::Fuse));
     assert_eq!(process.why("10.0.0.1", LATER), "fuse", "the next step is stopped too");
     assert_eq!(process.why("10.0.0.1", "2027-03-01T09:00:00Z"), "cut");
-    let report = process.control.report(at(LATER));
+    let report = process.report(LATER);
     assert_eq!(report["tls"]["fuse"]["blown"]["step"], "rollout.brownouts[0]", "{report}");
 }
 
@@ -197,7 +201,7 @@ fn without_a_legacy_lane_all_that_fail_are_refused_and_that_is_shown() {
     assert_eq!(process.why(CLIENT, JANUARY), "no_legacy");
     let text = process.metrics.encode();
     assert!(text.contains("tlsfloor_rollout_percent 100"), "{text}");
-    let report = process.control.report(at(JANUARY));
+    let report = process.report(JANUARY);
     assert_eq!(report["tls"]["by"], "no_legacy", "{report}");
     let order = br#"{"by": "ann", "why": "w", "for": "1h"}"#;
     let paused = process.control.pause(order, at(JANUARY));
@@ -222,7 +226,7 @@ fn a_pause_holds_to_its_end_the_cut_included() {
     assert_eq!(answer["paused_until"], "2027-03-02T02:00:00Z");
     assert_eq!(process.why(CLIENT, "2027-03-02T01:59:59Z"), "paused");
     assert_eq!(process.why(CLIENT, "2027-03-02T02:00:00Z"), "cut");
-    let report = process.control.report(at("2027-03-02T01:00:00Z"));
+    let report = process.report("2027-03-02T01:00:00Z");
     assert_eq!(report["tls"]["pause"]["by"], "ann", "{report}");
     assert_eq!(
         (&report["tls"]["stage"], &report["tls"]["by"]),
@@ -275,7 +279,7 @@ fn uses_of_exemptions_outlive_reloads_and_unused_ones_are_listed() {
     process.why("198.51.100.9", JANUARY);
     process.reload(&keys("contract 4712"));
     process.why("198.51.100.10", "2027-01-12T11:00:00Z");
-    let report = process.control.report(at(JANUARY));
+    let report = process.report(JANUARY);
     let listed = |n: usize, key: &str| report["tls"]["exemptions"][n][key].clone();
     assert_eq!((listed(0, "uses"), listed(0, "state")), (Value::from(2), Value::from("used")));
     assert_eq!(listed(0, "last_used"), "2027-01-12T11:00:00Z");
@@ -310,7 +314,7 @@ fn plain_http_has_the_same_machine_and_brakes_of_its_own() {
     let order = br#"{"by": "ann", "why": "w", "for": "1h", "rollout": "plain_http"}"#;
     process.control.pause(order, at(JANUARY)).unwrap();
     assert_eq!(fate(CLIENT, JANUARY), Fate::Spare(Why::Paused));
-    let report = process.control.report(at(JANUARY));
+    let report = process.report(JANUARY);
     assert_eq!(report["plain_http"]["to"], "refuse");
     let end = plain.rollout.schedule.brownout_end(at(JANUARY));
     assert_eq!(end, Some(at("2027-01-12T11:00:00Z")));

@@ -41,7 +41,7 @@ fn each_move_is_told_once_whatever_moved_it() {
     let again = "observe>brownout by schedule rollout.brownouts[0] 2027-01-12T10:30:00Z";
     assert_eq!(look("2027-01-12T10:30:00Z"), [again]);
     // A clock that jumps, and one that jumps back.
-    let cut = "brownout>cut by schedule rollout.cut 2027-01-12T11:00:00Z";
+    let cut = "brownout>cut by schedule rollout.cut 2027-03-01T09:00:00Z";
     assert_eq!(look("2027-03-05T00:00:00Z"), [cut]);
     let back = "cut>brownout by schedule rollout.brownouts[0] 2027-01-12T10:45:00Z";
     assert_eq!(look("2027-01-12T10:45:00Z"), [back]);
@@ -54,24 +54,38 @@ fn exemptions_are_warned_of_ahead_and_at_the_end_and_their_uses_told_each_minute
          reason = \"r\"\nexpires = 2027-06-15T00:00:00Z\n",
     );
     let mut watch = Watch::default();
-    let mut look = |when: &str| -> Vec<(Note, u64)> {
+    let mut look = |when: &str| -> Vec<(Note, u64, u64)> {
         let events = watch.look(&process.rollouts, at(when));
         let notes = events.into_iter().filter_map(|event| match event {
-            Event::Exemption { note, uses, .. } => Some((note, uses)),
+            Event::Exemption { note, count, uses, .. } => Some((note, count, uses)),
             Event::Stage { .. } => None,
         });
         notes.collect()
     };
-    assert_eq!(look("2027-05-31T23:59:00Z"), []);
+    assert_eq!(look("2027-05-31T23:59:00Z"), [(Note::Unused, 0, 0)]);
     process.why("198.51.100.9", "2027-05-31T23:59:10Z");
     process.why("198.51.100.9", "2027-05-31T23:59:20Z");
     assert_eq!(look("2027-05-31T23:59:59Z"), [], "a minute is not over");
-    assert_eq!(look("2027-06-01T00:00:00Z"), [(Note::Used, 2), (Note::EndsSoon, 2)]);
+    assert_eq!(look("2027-06-01T00:00:00Z"), [(Note::Used, 2, 2), (Note::EndsSoon, 0, 2)]);
     process.why("198.51.100.9", "2027-06-02T00:00:00Z");
-    assert_eq!(look("2027-06-02T00:00:00Z"), [(Note::Used, 1)]);
+    assert_eq!(look("2027-06-02T00:00:00Z"), [(Note::Used, 1, 3)]);
     assert_eq!(look("2027-06-14T23:59:00Z"), []);
-    assert_eq!(look("2027-06-15T00:00:00Z"), [(Note::Ended, 3)]);
+    assert_eq!(look("2027-06-15T00:00:00Z"), [(Note::Ended, 0, 3)]);
     assert_eq!(look("2027-06-16T00:00:00Z"), []);
+}
+
+#[test]
+fn uses_of_the_last_seconds_are_told_at_the_end() {
+    let process = Process::new(
+        "[[rollout.exemptions]]\nclients = [\"198.51.100.0/24\"]\nowner = \"acme\"\n\
+         reason = \"r\"\nexpires = 2027-06-15T00:00:00Z\n",
+    );
+    let mut watch = Watch::default();
+    watch.look(&process.rollouts, at("2027-05-01T00:00:00Z"));
+    process.why("198.51.100.9", "2027-05-01T00:00:10Z");
+    let last = watch.last_look(&process.rollouts, at("2027-05-01T00:00:20Z"));
+    assert!(matches!(&last[..], [Event::Exemption { note: Note::Used, count: 1, .. }]), "{last:?}");
+    assert!(watch.last_look(&process.rollouts, at("2027-05-01T00:00:21Z")).is_empty());
 }
 
 /// What stands before `[rollout]`, its keys, and what is said of them.

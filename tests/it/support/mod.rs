@@ -4,9 +4,11 @@ pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod hellos;
 pub(crate) mod legacy;
+pub(crate) mod log;
 pub(crate) mod ocsp;
 pub(crate) mod pki;
 pub(crate) mod proxy;
+pub(crate) mod terminator;
 pub(crate) mod upstream;
 
 use std::{fs::Permissions, future::Future, os::unix::fs::PermissionsExt, time::Duration};

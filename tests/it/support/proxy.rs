@@ -8,6 +8,7 @@ use tlsfloor::{
     config::{self, Config},
     files::Files,
     reload::{Outcome, Trigger},
+    rollout::Clock,
 };
 
 use super::{client, pki::Pki};
@@ -51,6 +52,19 @@ impl Proxy {
 
     /// As `from_text`, with what else is in the folder.
     pub(crate) fn in_folder(text: &str, files: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        Self::launch(text, (files, Clock::System), change)
+    }
+
+    /// As `from_text`, with rollouts that go by this clock.
+    pub(crate) fn by_clock(text: &str, clock: Clock) -> Self {
+        Self::launch(text, (super::private_folder(), clock), |_| {})
+    }
+
+    fn launch(
+        text: &str,
+        (files, clock): (TempDir, Clock),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let issued = Pki::shared().issue(&["localhost", "127.0.0.1"]);
         std::fs::write(files.path().join("chain.pem"), issued.chain_pem()).unwrap();
         std::fs::write(files.path().join("key.pem"), issued.key_pem()).unwrap();
@@ -61,7 +75,7 @@ impl Proxy {
         let mut config = config::load(&file, &read).unwrap_or_else(|error| panic!("{error}"));
         change(&mut config);
         let surroundings =
-            Surroundings { file: Some(file), files: read, ..Surroundings::default() };
+            Surroundings { file: Some(file), files: read, clock, ..Surroundings::default() };
         let app = App::start(config, surroundings).unwrap_or_else(|error| panic!("{error}"));
         let addresses = app.addresses().clone();
         Self {
@@ -130,6 +144,11 @@ impl Proxy {
     /// Its running rollouts.
     pub(crate) fn rollouts(&self) -> &tlsfloor::rollout::Control {
         self.app.as_ref().unwrap().rollouts()
+    }
+
+    /// Who fails what, so far.
+    pub(crate) fn census(&self) -> &tlsfloor::census::Census {
+        self.app.as_ref().unwrap().census()
     }
 
     /// What `/metrics` says.
