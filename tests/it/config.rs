@@ -55,7 +55,7 @@ fn each_problem_in_its_words() {
         ),
         (
             "[zebra]\n",
-            "t.toml:1:2 zebra: found an unknown key, expected one of compression, dns, drain, errors, fleet, forwarding, hsts, limits, listen, log, plain_http, reload, rollout, routes, tls, traces, upstreams",
+            "t.toml:1:2 zebra: found an unknown key, expected one of census, compression, dns, drain, errors, fleet, forwarding, hsts, limits, listen, log, plain_http, policies, reload, rollout, routes, tls, traces, upstreams",
         ),
         (
             "[listen]\nworkers = \"four\"\n",
