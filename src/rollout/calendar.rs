@@ -40,14 +40,15 @@ pub fn lines(rollouts: &Rollouts, now: Timestamp) -> Vec<String> {
 
 /// What has to be configured at the terminator, which would else take the header for a bad hello.
 fn needs(version: ProxyVersion) -> String {
-    let version = match version {
-        ProxyVersion::V1 => 1,
-        ProxyVersion::V2 => 2,
+    let (version, since) = match version {
+        ProxyVersion::V1 => (1, ""),
+        // Before, it takes no more than 107 bytes of a header, and ours has a JA4.
+        ProxyVersion::V2 => (2, " from 1.23.3 on, before that \"v1\" is needed"),
     };
     format!(
-        "rollout: it has to expect a PROXY header, version {version} (nginx: `listen 443 ssl \
-         proxy_protocol;`, HAProxy: `bind :443 ssl accept-proxy`), unless rollout.proxy_protocol \
-         is \"none\""
+        "rollout: it has to expect a PROXY header, version {version} (nginx{since}: `listen 443 \
+         ssl proxy_protocol;`, HAProxy: `bind :443 ssl accept-proxy`), unless \
+         rollout.proxy_protocol is \"none\""
     )
 }
 

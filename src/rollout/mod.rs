@@ -1,6 +1,6 @@
 //! The rollout: from observing who fails a policy to refusing them for good, on a schedule.
 //!
-//! `snapshot` builds it, `greet` asks [`lane`] for each hello and `http` asks [`Rollout::decide`]
+//! `snapshot` builds it, `greet` asks [`lane()`] for each hello and `http` asks [`Rollout::decide`]
 //! for each request in clear; `control` holds what outlives a reload, and what moves with time. The
 //! cores (`schedule`, `share`, `exemptions`, `fuse`) know no socket and read no clock; `clock` is
 //! the one place where a rollout asks what time it is.

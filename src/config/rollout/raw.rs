@@ -55,7 +55,7 @@ pub(in crate::config) struct Rollout {
     /// File of the salt.
     #[schemars(with = "shape::File")]
     pub salt_file: Option<Text>,
-    /// File with more exemptions, as [[exemptions]].
+    /// File with more exemptions, as `[[exemptions]]`.
     #[schemars(with = "shape::File")]
     pub exemptions_file: Option<Text>,
     /// URL of a page about it, which notices to customers link.

@@ -164,9 +164,9 @@ fn the_calendar_has_the_next_changes_in_utc_and_counts_the_rest() {
     let lines = calendar::lines(&process.rollouts, at("2027-01-01T00:00:00Z"));
     let expected = [
         "rollout: whoever is spared goes to 10.0.0.9:443",
-        "rollout: it has to expect a PROXY header, version 2 (nginx: `listen 443 ssl \
-         proxy_protocol;`, HAProxy: `bind :443 ssl accept-proxy`), unless rollout.proxy_protocol is \
-         \"none\"",
+        "rollout: it has to expect a PROXY header, version 2 (nginx from 1.23.3 on, before that \"v1\" is needed: \
+         `listen 443 ssl proxy_protocol;`, HAProxy: `bind :443 ssl accept-proxy`), unless \
+         rollout.proxy_protocol is \"none\"",
         "rollout: now, and the next changes (in UTC, with the share that is refused)",
         "  2027-01-01T00:00:00Z  observe     0 %",
         "  2027-02-01T00:00:00Z  brownout  100 %  rollout.brownouts[0]",

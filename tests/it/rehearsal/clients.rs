@@ -140,6 +140,7 @@ pub(super) async fn say(to: SocketAddr, from: Ipv4Addr, hello: &[u8]) -> Seen {
     stream.write_all(hello).await.unwrap();
     stream.shutdown().await.unwrap();
     let mut bytes = Vec::new();
-    soon(stream.read_to_end(&mut bytes)).await.unwrap();
+    let read = soon(stream.read_to_end(&mut bytes)).await;
+    assert!(read.is_ok(), "{from} to {to}: {read:?} after {bytes:?} in answer to {hello:02x?}");
     Seen { port, bytes }
 }

@@ -103,7 +103,7 @@ impl Programme {
     /// The configuration.
     pub(super) fn text(self, upstream: &Upstream, terminator: &Terminator) -> String {
         let Self { year, .. } = self;
-        let ([a, b, c, _], legacy) = (self.acme().octets(), terminator.address);
+        let ([a, b, c, _], legacy) = (self.acme().octets(), terminator.lane);
         let base = proxy::base(upstream.address);
         format!(
             r#"{base}
@@ -118,6 +118,7 @@ impl Programme {
             cut = {year}-03-25T09:00:00Z
             [rollout]
             legacy = "{legacy}"
+            proxy_protocol = "v1"
             salt = "{SALT}"
             fuse = {{ refused = {FUSE}, within = "10m" }}
             brownouts = [

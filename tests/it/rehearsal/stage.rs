@@ -2,7 +2,7 @@
 //! counted and what was logged with what the programme says.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::Ipv4Addr,
 };
 
@@ -22,6 +22,7 @@ use crate::{
         client::{TlsClient, plain_get},
         log::Log,
         proxy::Proxy,
+        soon,
         terminator::Terminator,
         upstream::Upstream,
     },
@@ -123,13 +124,35 @@ impl Rehearsal {
         self.lines.keep();
         let seen = self.come().await;
         self.has_seen(phase, &seen);
-        self.proxy.census().flush().await;
-        let new = self.lines.keep();
+        let new = self.flush().await;
         self.has_logged(phase, &seen, &new);
         self.says(phase, &new);
         self.has_counted(phase, &before).await;
         self.shows(phase).await;
         self.control_group(phase).await;
+    }
+
+    /// The lines of this round, with the census's rows of all who fail. The control thread flushes
+    /// too, so some of them may be on their way still.
+    async fn flush(&mut self) -> Vec<Value> {
+        let failing = self.clients.iter().filter(|one| one.fails.is_some()).count();
+        let mut new = Vec::new();
+        soon(async {
+            while self.rows(&new).count() < failing {
+                self.proxy.census().flush().await;
+                new.extend(self.lines.keep());
+            }
+        })
+        .await;
+        new
+    }
+
+    /// Rows about clients of each round; others come in between.
+    fn rows<'a>(&self, lines: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+        let known: HashSet<_> = self.clients.iter().map(|one| one.address.to_string()).collect();
+        let of_floor = |row: &&Value| row["event"] == "census" && row["policy"] == "floor";
+        let rows = lines.iter().filter(of_floor);
+        rows.filter(move |row| known.contains(row["client"].as_str().unwrap()))
     }
 
     async fn come(&mut self) -> Vec<Seen> {
@@ -207,8 +230,7 @@ impl Rehearsal {
     /// The census has each failing client once, in its lane, and nobody else.
     fn says(&mut self, phase: Phase, lines: &[Value]) {
         let (mut said, mut expected) = (BTreeMap::new(), BTreeMap::new());
-        let rows = lines.iter().filter(|line| line["event"] == "census");
-        for row in rows.filter(|row| row["policy"] == "floor") {
+        for row in self.rows(lines) {
             let word = |key: &str| row[key].as_str().unwrap().to_owned();
             let key = (word("client"), word("offered_max"), word("reason"), word("lane"));
             *said.entry(key).or_default() += row["count"].as_u64().unwrap();

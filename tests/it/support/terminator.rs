@@ -12,6 +12,7 @@ use std::{
 };
 
 use tempfile::TempDir;
+use tlsfloor::proxy_protocol;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -27,7 +28,10 @@ pub(crate) const SAYS: &str = "the old terminator over ";
 
 /// A running terminator.
 pub(crate) struct Terminator {
+    /// Where it takes a hello as it is.
     pub(crate) address: SocketAddr,
+    /// Where it wants a PROXY header before it, as the legacy lane sends it.
+    pub(crate) lane: SocketAddr,
     /// Where it is a real one.
     nginx: Option<(Child, TempDir)>,
 }
@@ -53,16 +57,19 @@ impl Terminator {
         let issued = Pki::shared().issue_rsa(&["old.example.com"]);
         std::fs::write(folder.path().join("chain.pem"), issued.chain_pem()).unwrap();
         std::fs::write(folder.path().join("key.pem"), issued.key_pem()).unwrap();
-        let address = TcpListener::bind((HOME, 0)).unwrap().local_addr().unwrap();
-        std::fs::write(folder.path().join("nginx.conf"), nginx_conf(address)).unwrap();
+        let free = |_| TcpListener::bind((HOME, 0)).unwrap();
+        let [address, lane] = [0, 1].map(free).map(|port| port.local_addr().unwrap());
+        std::fs::write(folder.path().join("nginx.conf"), nginx_conf(address, lane)).unwrap();
         let child = Command::new(program)
             .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
             .arg(folder.path())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut started = Self { address, nginx: Some((child, folder)) };
-        eventually(async || TcpStream::connect(address).await.ok()).await;
+        let mut started = Self { address, lane, nginx: Some((child, folder)) };
+        for port in [address, lane] {
+            eventually(async || TcpStream::connect(port).await.ok()).await;
+        }
         let (child, _) = started.nginx.as_mut().unwrap();
         assert!(child.try_wait().unwrap().is_none(), "nginx has ended");
         started
@@ -76,7 +83,11 @@ impl Terminator {
             while let Ok((mut stream, _)) = listener.accept().await {
                 tokio::spawn(async move {
                     let mut hello = Vec::new();
-                    if stream.read_buf(&mut hello).await.is_ok_and(|read| read > 0) {
+                    while is_header(&hello)
+                        && stream.read_buf(&mut hello).await.is_ok_and(|read| read > 0)
+                    {
+                    }
+                    if !is_header(&hello) {
                         // A client may be gone by now; the next one is not its concern.
                         drop(stream.write_all(&server_hello()).await);
                         drop(stream.read_to_end(&mut hello).await);
@@ -84,7 +95,7 @@ impl Terminator {
                 });
             }
         });
-        Self { address, nginx: None }
+        Self { address, lane: address, nginx: None }
     }
 }
 
@@ -110,7 +121,7 @@ pub(crate) fn installed(program: &str) -> Option<PathBuf> {
 }
 
 /// Everything below the folder, one process, and every version that its OpenSSL has.
-fn nginx_conf(address: SocketAddr) -> String {
+fn nginx_conf(address: SocketAddr, lane: SocketAddr) -> String {
     format!(
         "daemon off; master_process off; pid nginx.pid; error_log stderr emerg;
          events {{ worker_connections 4096; }}
@@ -120,6 +131,7 @@ fn nginx_conf(address: SocketAddr) -> String {
              uwsgi_temp_path uwsgi; scgi_temp_path scgi;
              server {{
                  listen {address} ssl;
+                 listen {lane} ssl proxy_protocol;
                  ssl_certificate chain.pem; ssl_certificate_key key.pem;
                  ssl_protocols TLSv1 TLSv1.1 TLSv1.2;
                  ssl_ciphers ALL:@SECLEVEL=0;
@@ -127,6 +139,15 @@ fn nginx_conf(address: SocketAddr) -> String {
              }}
          }}"
     )
+}
+
+/// Nothing yet, or a PROXY header and nothing behind it.
+fn is_header(bytes: &[u8]) -> bool {
+    match proxy_protocol::parse(bytes) {
+        Ok(Some((_, length))) => length == bytes.len(),
+        Ok(None) => true,
+        Err(_) => false,
+    }
 }
 
 /// RFC 2246 7.4.1.3: TLS 1.0 with TLS_RSA_WITH_AES_128_CBC_SHA and no session.
