@@ -152,9 +152,12 @@ impl Snapshot {
     }
 }
 
-/// What clients are told at the self-test host; policies that only count would be told behind these.
+/// What clients are told at the self-test host, policies that only count included.
 fn tested(config: &Config, sites: &Sites) -> Option<SelfTest> {
-    config.self_test.as_ref().map(|written| SelfTest::new(written, sites, Vec::new()))
+    let written = config.self_test.as_ref()?;
+    let policies = &sites.find(Some(&written.host)).what_if;
+    let names = config.policies.iter().map(|policy| policy.name.to_string());
+    Some(SelfTest::new(written, sites, names.zip(policies.iter().cloned()).collect()))
 }
 
 /// What has to be shown at the admin port.

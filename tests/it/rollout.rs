@@ -314,7 +314,7 @@ fn check_prints_the_calendar_and_what_may_surprise() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     for line in [
         "rollout: whoever is spared goes to 10.0.0.9:443",
-        "rollout: it has to expect a PROXY header, version 2 (nginx: `listen 443 ssl proxy_protocol;`, HAProxy: `bind :443 ssl accept-proxy`), unless rollout.proxy_protocol is \"none\"",
+        "rollout: it has to expect a PROXY header, version 2 (nginx from 1.23.3 on, before that \"v1\" is needed: `listen 443 ssl proxy_protocol;`, HAProxy: `bind :443 ssl accept-proxy`), unless rollout.proxy_protocol is \"none\"",
         "  2127-01-12T10:00:00Z  brownout  100 %  rollout.brownouts[0]",
         "  2127-01-12T11:00:00Z  observe     0 %",
         "  2127-02-01T00:00:00Z  ramp        5 %  rollout.ramp[0]",

@@ -299,3 +299,18 @@ async fn its_certificate_is_that_of_the_wildcard_that_has_the_name() {
     let told = client.send(proxy.https, request(CHECK, "/", "application/json")).await.json();
     assert_eq!(told["negotiated"]["version"], "1.2");
 }
+
+#[tokio::test]
+async fn it_tells_of_policies_that_only_count() {
+    let policies = "[[policies]]\nname = \"next-year\"\nminimum = \"1.3\"\n";
+    let proxy = start(&upstream().await, policies);
+    let client = asks(TlsClient::http1().only(&TLS12), CHECK);
+    let answer = client.send(proxy.https, request(CHECK, "/", "application/json")).await;
+    let said = answer.text();
+    let told = answer.json()["policies"].as_array().unwrap().iter().any(|policy| {
+        policy["name"] == "next-year"
+            && policy["verdict"] == "fail"
+            && policy["reason"] == "version"
+    });
+    assert!(told, "{said}");
+}
