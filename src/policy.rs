@@ -127,6 +127,8 @@ labels! {
         Signature = "signature",
         /// No hello that can be read.
         Malformed = "malformed",
+        /// No TLS at all: plain HTTP, in the census of `plain_http.rollout`.
+        Plaintext = "plaintext",
     }
 }
 

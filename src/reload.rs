@@ -247,6 +247,10 @@ impl Reload {
         };
         let (snapshot, mut warnings) =
             Snapshot::build(config, &basis).map_err(ReloadError::Problems)?;
+        let loosened = snapshot.rollouts.loosened(&snapshot.config, &before.rollouts);
+        if !loosened.is_empty() {
+            return Err(ReloadError::Problems(Problems(loosened)));
+        }
         warnings.extend(late);
         Ok((snapshot, warnings))
     }

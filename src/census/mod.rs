@@ -27,7 +27,13 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use crate::{config, metrics::Metrics, policy::Reason, rollout::Clock};
+use crate::{
+    config,
+    io::ClientAddr,
+    metrics::{LaneKind, Metrics},
+    policy::Reason,
+    rollout::Clock,
+};
 
 use book::Book;
 use flush::{Step, Totals, Window};
@@ -53,6 +59,7 @@ pub struct Census {
     clock: Clock,
     metrics: Arc<Metrics>,
     floor: Arc<str>,
+    plain_http: Arc<str>,
     has_doubted: AtomicBool,
 }
 
@@ -70,6 +77,7 @@ impl Census {
             clock,
             metrics: Arc::clone(metrics),
             floor: config::FLOOR.into(),
+            plain_http: config::PLAIN_HTTP.into(),
             has_doubted: AtomicBool::new(false),
         }
     }
@@ -112,6 +120,12 @@ impl Census {
         let before = book.evicted;
         book.note(sighting, at, floor.into_iter().chain(policies));
         self.metrics.census.show(book.size().0, book.evicted - before);
+    }
+
+    /// Notes that a client speaks plain HTTP.
+    pub(crate) fn note_plain_http(&self, client: ClientAddr, lane: LaneKind) {
+        let sighting = Sighting { client, hello: None, lane };
+        self.note(&sighting, None, [(&self.plain_http, Reason::Plaintext)].into_iter());
     }
 
     /// Flushes it each minute, until it is dropped.

@@ -43,7 +43,7 @@ pub use error::{Place, Problem, Problems};
 pub use error_answers::{ErrorPage, Errors, UnknownHost};
 pub use header_rules::HeaderRules;
 pub use plain_http::{PlainAction, PlainHttp, RedirectOnly};
-pub use policies::{CertificateKind, FLOOR, NamedGroup, WhatIf};
+pub use policies::{CertificateKind, FLOOR, NamedGroup, PLAIN_HTTP, WhatIf};
 pub use redirect_target::{Given, RedirectTarget};
 pub use rollout::{
     Brownout, Cut, Exemption, Fuse, LegacyLane, LegacyServer, PlainRollout, RampStep, Rollout,

@@ -107,6 +107,9 @@ pub enum CertificateKind {
 /// The policy that `[tls]` sets.
 pub const FLOOR: &str = "floor";
 
+/// What clients of plain HTTP fail, in the census.
+pub const PLAIN_HTTP: &str = "plain_http";
+
 const fn group(name: &'static str, number: u16) -> (&'static str, NamedGroup) {
     (name, NamedGroup { name, number })
 }
@@ -184,8 +187,8 @@ impl Reading<'_, '_> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         let expected = if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
             "1 to 64 letters, digits, \"-\", \"_\" and \".\""
-        } else if name == FLOOR {
-            "another name: \"floor\" is what [tls] sets"
+        } else if [FLOOR, PLAIN_HTTP].contains(&name.as_str()) {
+            "another name: \"floor\" is what [tls] sets, \"plain_http\" plain HTTP in the census"
         } else if before.iter().any(|other| other.name == *name) {
             "each name once"
         } else {

@@ -52,6 +52,8 @@ pub(crate) struct Client {
     pub forwarded_for: HeaderValue,
     /// `Forwarded` as far as the connection tells it, once a request needs it.
     pub forwarded: OnceCell<Box<str>>,
+    /// Whether the census has it for speaking plain HTTP.
+    pub in_census: Cell<bool>,
     /// The address that it came to, where an upstream wants to know.
     pub local: Option<SocketAddr>,
     /// What the connection becomes once its HTTP/1.1 has ended with a 101.
@@ -147,6 +149,7 @@ impl Client {
             forwarded_for,
             forwarded: OnceCell::new(),
             local,
+            in_census: Cell::new(false),
             tunnel: Cell::new(None),
         }
     }

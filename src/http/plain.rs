@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::{PlainAction, PlainHttp},
-    metrics::{Credentials, Plain},
+    metrics::{Credentials, LaneKind, Plain},
     rollout::{Facts, Fate, Moment, PlainRollout, Why},
     shard::View,
 };
@@ -44,6 +44,9 @@ pub(super) fn answer<B>(
         PlainAction::Forward if tests => PlainAction::Redirect,
         action => action,
     };
+    if rollouts.plain_http.is_some() && !tests && !redirect::is_exempt(config, path) {
+        note(client, asker, action);
+    }
     client.shard.counters.plain_http(action, kind.unwrap_or(Credentials::None));
     if kind.is_some() {
         credentials::record(client, view, request, authority, &asker.id, Plain::from(action));
@@ -60,6 +63,16 @@ pub(super) fn answer<B>(
             own::moved(status, &target, "This API is served over HTTPS only").map(Some)
         }
     }
+}
+
+/// Once a connection: a client that asks a hundred times is one.
+fn note(client: &Client, asker: &Asker, action: PlainAction) {
+    if client.in_census.replace(true) {
+        return;
+    }
+    let spared = action == PlainAction::Forward;
+    let lane = if spared { LaneKind::Serve } else { LaneKind::Refuse };
+    client.shard.shared.census.note_plain_http(asker.address, lane);
 }
 
 /// What the stage of the rollout has for a request, and the words for a refusal.

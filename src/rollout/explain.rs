@@ -4,8 +4,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{PLAIN_HTTP, Rollout, Rollouts, TLS, schedule::moment};
-use crate::config::{self, Config, Place, Problem};
+use super::{PLAIN_HTTP, Rollout, Rollouts, Stage, TLS, schedule::moment};
+use crate::config::{self, Config, Place, PlainAction, Problem};
 
 /// An exemption is warned of so long before its end.
 const AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -28,6 +28,37 @@ pub(super) fn warnings(config: &Config, rollouts: &Rollouts, now: Timestamp) -> 
         said.extend(plain.sunset(config.plain_http.sunset));
     }
     said
+}
+
+/// Each cut that is in force by `before` and would not be by `after`, although nothing says that this
+/// is meant: whoever was told that it is over would find that it is not.
+pub(super) fn loosened(config: &Config, before: &Rollouts, after: &Rollouts) -> Vec<Problem> {
+    let now = after.clock.now().wall;
+    let was_cut = |rollout: &Rollout| rollout.schedule.stage(now) == Stage::Cut;
+    let tls = was_cut(&before.tls) && !before.tls.legacy.is_empty();
+    let tls = tls && !after.tls.legacy.is_empty() && !was_cut(&after.tls);
+    let mut said = Vec::new();
+    said.extend(tls.then(|| taken_back(TLS, Some(&config.rollout.schedule))).flatten());
+    let plain = before.plain_http.as_ref().is_some_and(|plain| was_cut(&plain.rollout));
+    let plain = plain
+        && match &after.plain_http {
+            Some(plain) => !was_cut(&plain.rollout),
+            None => config.plain_http.action == PlainAction::Forward,
+        };
+    let written = config.plain_http.rollout.as_ref().map(|written| &written.rollout.schedule);
+    said.extend(plain.then(|| taken_back(PLAIN_HTTP, written)).flatten());
+    said
+}
+
+fn taken_back(name: &str, written: Option<&config::Schedule>) -> Option<Problem> {
+    if written.is_some_and(|schedule| schedule.allow_loosening) {
+        return None;
+    }
+    let cut = written.and_then(|schedule| schedule.cut.as_ref());
+    let place = cut.map_or_else(|| Place::bare(&format!("{name}.cut")), |cut| cut.place.clone());
+    let text = "takes back a cut that is in force, expected that it stays, or allow_loosening = \
+                true beside it";
+    Some(problem(&place, text))
 }
 
 struct Explained<'a> {

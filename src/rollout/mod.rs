@@ -109,6 +109,12 @@ impl Rollouts {
         }
     }
 
+    /// What these would let through again that `before` refuses for good, without saying so.
+    #[must_use]
+    pub fn loosened(&self, config: &Config, before: &Self) -> Vec<Problem> {
+        explain::loosened(config, before, self)
+    }
+
     /// Each, by its configuration key.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &Rollout)> {
         let plain = self.plain_http.as_ref().map(|plain| (PLAIN_HTTP, &plain.rollout));

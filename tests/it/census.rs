@@ -200,3 +200,23 @@ async fn the_census_is_shown_live_with_filters() {
     let page = plain_get(proxy.admin, "/census").await.text();
     assert!(page.contains("\"hashed\"") && !page.contains("127.0.0"), "{page}");
 }
+
+#[tokio::test]
+async fn clients_of_plain_http_are_in_it_once_a_connection_while_that_has_a_rollout() {
+    let upstream = Upstream::text("ok").await;
+    let rollout = "[plain_http.rollout]\ncut = 2020-01-01T00:00:00Z\n[rollout]\n";
+    for (rollout, count) in [(rollout, 1), ("", 0)] {
+        let text = format!("{}{rollout}", proxy::base(upstream.address));
+        let proxy = Proxy::from_text(&text, |_| {});
+        let twice = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answers = raw(proxy.http, twice).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answers).matches("HTTP/1.1 301").count(), 2);
+        let page = plain_get(proxy.admin, "/census?policy=plain_http").await.json();
+        let rows = page["clients"].as_array().unwrap();
+        assert_eq!(rows.len(), count, "{page}");
+        for row in rows {
+            assert_eq!((&row["reason"], &row["lane"]), (&"plaintext".into(), &"refuse".into()));
+            assert_eq!((&row["client"], &row["count"]), (&"127.0.0.1".into(), &1.into()));
+        }
+    }
+}

@@ -338,3 +338,20 @@ async fn a_drain_ends_what_is_in_the_legacy_lane_after_its_grace() {
     let drained = soon(proxy.drain()).await;
     assert_eq!((drained.ended, drained.cut), (0, 1));
 }
+
+#[tokio::test]
+async fn a_reload_that_takes_a_cut_back_has_to_say_so() {
+    let upstream = Upstream::text("ok").await;
+    let with = |keys: &str| {
+        format!("{}[rollout]\nlegacy = \"127.0.0.1:1\"\n{keys}\n", proxy::base(upstream.address))
+    };
+    let proxy = Proxy::from_text(&with("cut = 2020-01-01T00:00:00Z"), |_| {});
+    for loose in ["cut = 2090-01-01T00:00:00Z", ""] {
+        let error = proxy.reload_as(&with(loose)).await.unwrap_err();
+        let said = error.problems().join("\n");
+        assert!(said.contains("rollout.cut: takes back a cut that is in force"), "{said}");
+    }
+    proxy.reload_as(&with("cut = 2021-01-01T00:00:00Z")).await.unwrap();
+    let meant = "cut = 2090-01-01T00:00:00Z\nallow_loosening = true";
+    proxy.reload_as(&with(meant)).await.unwrap();
+}
