@@ -5,9 +5,12 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    Method, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode,
     body::Body,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
+    header::{
+        ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+        WWW_AUTHENTICATE,
+    },
 };
 use serde_json::{Value, json};
 
@@ -20,6 +23,7 @@ use crate::{drain::Readiness, form, metrics};
 type Page = Response<Full<Bytes>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
@@ -60,6 +64,9 @@ where
         let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &detail);
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         return response;
+    }
+    if path == "/" && wants_html(request.headers()) {
+        return dashboard();
     }
     if matches!(*method, Method::GET | Method::HEAD) {
         return shown(&path, request.uri().query().unwrap_or_default(), source);
@@ -108,6 +115,23 @@ fn shown(path: &str, query: &str, source: &dyn Source) -> Page {
         },
         _ => problem(StatusCode::NOT_FOUND, "there is no such page; / lists them"),
     }
+}
+
+/// Browsers say so; curl and its like say `*/*`.
+fn wants_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
+    String::from_utf8_lossy(accept).contains("text/html")
+}
+
+/// The other pages for people. It loads nothing from elsewhere and changes nothing.
+fn dashboard() -> Page {
+    const POLICY: HeaderValue = HeaderValue::from_static(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+         connect-src 'self'; frame-ancestors 'none'",
+    );
+    let mut response = page(StatusCode::OK, HTML, include_str!("dashboard.html"));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+    response
 }
 
 /// The level by itself, or as `{"level": "debug"}`.

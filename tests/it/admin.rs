@@ -227,3 +227,23 @@ async fn a_rollout_is_paused_and_goes_on() {
     assert_eq!(order("/rollout/resume", words).await.status, 422, "nothing is paused");
     assert_eq!(order("/rollout/rearm", words).await.status, 422, "no fuse has blown");
 }
+
+#[tokio::test]
+async fn a_browser_gets_the_dashboard_which_loads_nothing_from_elsewhere() {
+    let upstream = Upstream::text("hello").await;
+    let proxy = Proxy::start(upstream.address);
+    let accept = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let page = ask(proxy.admin, "GET", "/", &accept, "").await;
+    assert_eq!((page.status, page.field("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(page.field("content-security-policy").starts_with("default-src 'none'"));
+    let text = page.text();
+    assert!(text.contains("the fuse has blown") && !text.contains("innerHTML"));
+    assert!(!text.contains("http://") && !text.contains("https://"), "{text}");
+    // Each page that it reads is there and has what it looks for.
+    let read = async |path: &str| plain_get(proxy.admin, path).await.json();
+    assert!(read("/rollout").await["tls"]["next"].is_array());
+    assert!(read("/census?limit=15").await["clients"].is_array());
+    assert!(read("/upstreams").await["upstreams"][0]["servers"][0]["in_flight"].is_u64());
+    assert!(read("/connections").await["most"].is_u64());
+    assert!(read("/config").await["generation"].is_u64());
+}
