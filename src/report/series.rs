@@ -110,7 +110,7 @@ mod tests {
             .collect();
         let sums = |connections, below| Sums { connections, below };
         assert_eq!(days.len(), 4);
-        assert_eq!(days[0], ("2027-01-12".into(), sums(10, 3), vec![0, 3, 0, 0, 0]));
+        assert_eq!(days[0], ("2027-01-12".into(), sums(10, 3), vec![0, 3, 0, 0, 0, 0]));
         assert_eq!(days[1], ("2027-01-13".into(), sums(0, 0), vec![]));
         assert_eq!(days[3].1, sums(0, 4));
         assert_eq!(series.window(one, two), sums(10, 3));
