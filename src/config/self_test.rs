@@ -34,7 +34,7 @@ pub(super) struct Raw {
     /// More names for the same that hold a stricter floor already.
     #[schemars(with = "Vec<RawStrict>")]
     pub strict: Vec<Spanned<RawStrict>>,
-    /// Certificates for all these names; absent: those that [[tls.hosts]] or [tls] has for them.
+    /// Certificates for all these names; absent: those that `[[tls.hosts]]` or `[tls]` has for them.
     #[schemars(with = "Vec<raw::Certificate>")]
     pub certificates: Vec<Spanned<raw::Certificate>>,
     /// Answers a second for one client (IPv4 address or IPv6 /64) and replica; beyond: 429.
