@@ -34,10 +34,14 @@ mod certificates;
 mod cli;
 /// Client certificates.
 mod client_auth;
+/// Whose a client certificate is, as others are told.
+mod client_identity;
 /// Compression of responses.
 mod compression;
 /// Configurations, and what is wrong with them.
 mod config;
+/// What is wrong with `client_auth`.
+mod config_client_auth;
 /// What is wrong with header rules.
 mod config_header_rules;
 /// What is wrong with what-if policies and the census.
