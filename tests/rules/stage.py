@@ -93,8 +93,15 @@ name = "stock"
 servers = ["http://{nobody}"]
 health = {{ path = "/", interval = "1s" }}
 
+[[upstreams]]
+name = "bills"
+servers = ["http://{nobody}"]
+
 [[routes]]
 upstream = "orders"
+[[routes]]
+path = "/bills/"
+upstream = "bills"
 [[routes]]
 path = "/stock/"
 upstream = "stock"
@@ -147,7 +154,11 @@ class Api(http.server.BaseHTTPRequestHandler):
         self.send_response(404 if self.path == "/missing" else 200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.wfile.write(body)
+        except OSError:
+            # The drain that cut the request.
+            self.close_connection = True
 
     def log_message(self, *_):
         pass

@@ -85,7 +85,7 @@ def good(port, made, session):
     """HTTP/1.1 over one version, with the session of the last time."""
     raw = socket.create_connection(("127.0.0.1", port), WAIT)
     with made.wrap_socket(raw, server_hostname="api.example.com", session=session) as stream:
-        for path in ("/", "/missing", "/stock/1"):
+        for path in ("/", "/missing", "/stock/1", "/bills/1"):
             stream.sendall(f"GET {path} HTTP/1.1\r\nhost: api.example.com\r\n\r\n".encode())
             answer = http.client.HTTPResponse(stream)
             answer.begin()

@@ -1,0 +1,122 @@
+"""Holds the alerts, the board and the runbooks: as they are written, and against three replicas.
+
+Called by tests/rules/run with the binary's path. Says each thing that holds, stops at the first
+that does not with a sentence, and ends with how many there were.
+"""
+
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import seen
+from stage import NotHeld, Stage, eventually, fetch
+from traffic import Traffic, attempt, good, swarm
+from written import STATIC, Written, demand
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "config/prometheus/rules.yaml"
+
+# What has to be wrong on the stage once everything has happened to it that `upset` does.
+EXPECTED = {
+    "TlsfloorFuseBlown": "firing",
+    "TlsfloorStagesDiffer": "pending",
+    "TlsfloorExemptionExpiring": "pending",
+    "TlsfloorCensusOverflowing": "pending",
+    "TlsfloorNoHealthyUpstream": "pending",
+    "TlsfloorUpstreamFailing": "pending",
+    "TlsfloorCertificateExpiring": "pending",
+    "TlsfloorHandshakeFailuresRising": "pending",
+    "TlsfloorReloadFailed": "pending",
+    "TlsfloorConfigsDiffer": "pending",
+    "TlsfloorDrainCutRequests": "firing",
+}
+# And what comes to it when the terminator and the drained replica are gone.
+LATER = {"TlsfloorLegacyTerminatorDown": "pending", "TlsfloorReplicaDown": "pending"}
+
+
+class Count:
+    passed = 0
+
+    def holds(self, what, check, *arguments):
+        check(*arguments)
+        Count.passed += 1
+        print(f"ok  {what}", flush=True)
+
+
+def words(check):
+    return check.__name__.replace("_", " ")
+
+
+def metrics_are_linted(stage):
+    """promtool finds nothing in a real scrape; no finding is deliberate so far. It reads the older
+    text format, in which a counter's family has the suffix that OpenMetrics gives its samples only."""
+    text = stage.replicas["replica-1"].metrics()
+    for family in re.findall(r"^# TYPE (\w+) counter$", text, re.MULTILINE):
+        text = re.sub(rf"^# (TYPE|HELP) {family} ", rf"# \1 {family}_total ", text, flags=re.MULTILINE)
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    found = (done.stdout + done.stderr).strip().splitlines()
+    demand(not found and done.returncode == 0, f"promtool check metrics: {'; '.join(found[:3])}")
+
+
+def upset(stage):
+    """A reload that is good, one that changes something, one that fails, a fuse that blows, a drain
+    that cuts a request; replica-1 stays as it was but for the first."""
+    first, second, third, drained = stage.replicas.values()
+    as_it_was = "count(tlsfloor_rollout_percent == 50) == 4"
+    eventually("a scrape of four replicas in a brownout of 50 %", lambda: seen.query(stage, as_it_was))
+    demand(first.reload(), "replica-1 did not take the same configuration again")
+    demand(second.reload(lambda text: text.replace("rows = 100\n", "rows = 101\n")), "replica-2 did not take a change")
+    demand(not third.reload(lambda text: text.replace("rows = 100\n", "rows = 1\n")), "replica-3 took one row of a census")
+    swarm(third, 100, networks=100)
+    cut(drained)
+
+
+def cut(replica):
+    """Ends it while a request is under way that takes longer than its drain."""
+    threading.Thread(target=attempt, args=(slow, replica.https), daemon=True).start()
+    is_open = lambda: 'connections_open{listener="https"} 1' in replica.metrics()
+    eventually("a request under way", is_open)
+    replica.process.terminate()
+
+
+def slow(port):
+    import ssl
+    from traffic import context, socket
+    raw = socket.create_connection(("127.0.0.1", port), 60)
+    with context(ssl.TLSVersion.TLSv1_3).wrap_socket(raw, server_hostname="api.example.com") as stream:
+        stream.sendall(b"GET /slow HTTP/1.1\r\nhost: api.example.com\r\n\r\n")
+        stream.recv(1)
+
+
+def bereave(stage):
+    """Takes the legacy terminator and the drained replica away."""
+    stage.legacy.shutdown()
+    stage.legacy.server_close()
+    stage.servers.remove(stage.legacy)
+    stage.replicas["replica-drained"].process.kill()
+
+
+def main(binary):
+    count, written = Count(), Written(ROOT)
+    for check in STATIC:
+        count.holds(words(check), check, written)
+    with Stage(binary, RULES) as stage, Traffic(list(stage.replicas.values())[:3]):
+        count.holds("a good reload, a change, a failed reload, a blown fuse, a drain that cuts", upset, stage)
+        for check in (seen.labels_and_words_exist, seen.rules_are_healthy, seen.variables_have_values,
+                      seen.panels_have_data, seen.annotations_have_moments):
+            count.holds(words(check), check, stage, written)
+        count.holds("promtool check metrics", metrics_are_linted, stage)
+        count.holds("the alerts that this state calls for, and no others", seen.alerts_are, stage, EXPECTED, "this state")
+        bereave(stage)
+        count.holds("the same, and those of what is gone", seen.alerts_are, stage, EXPECTED | LATER, "what is gone")
+    return count.passed
+
+
+if __name__ == "__main__":
+    try:
+        print(f"{main(sys.argv[1]) + int(sys.argv[2])} passed, 0 failed")
+    except NotHeld as fault:
+        print(f"tests/rules/run: {fault}", file=sys.stderr)
+        sys.exit(1)
