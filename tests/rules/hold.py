@@ -5,14 +5,17 @@ that does not with a sentence, and ends with how many there were.
 """
 
 import re
+import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import seen
-from stage import NotHeld, Stage, eventually, fetch
-from traffic import Traffic, attempt, good, swarm
+from stage import NotHeld, Stage, eventually
+from traffic import Traffic, attempt, context, swarm
 from written import STATIC, Written, demand
 
 ROOT = Path(__file__).parents[2]
@@ -82,8 +85,6 @@ def cut(replica):
 
 
 def slow(port):
-    import ssl
-    from traffic import context, socket
     raw = socket.create_connection(("127.0.0.1", port), 60)
     with context(ssl.TLSVersion.TLSv1_3).wrap_socket(raw, server_hostname="api.example.com") as stream:
         stream.sendall(b"GET /slow HTTP/1.1\r\nhost: api.example.com\r\n\r\n")
@@ -115,6 +116,8 @@ def main(binary):
 
 
 if __name__ == "__main__":
+    # So that a job that is stopped takes down what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         print(f"{main(sys.argv[1]) + int(sys.argv[2])} passed, 0 failed")
     except NotHeld as fault:
