@@ -106,7 +106,8 @@ def main(binary):
     with Stage(binary, RULES) as stage, Traffic(list(stage.replicas.values())[:3]):
         count.holds("a good reload, a change, a failed reload, a blown fuse, a drain that cuts", upset, stage)
         for check in (seen.labels_and_words_exist, seen.rules_are_healthy, seen.variables_have_values,
-                      seen.panels_have_data, seen.annotations_have_moments):
+                      seen.panels_have_data, seen.annotations_have_moments,
+                      seen.runbooks_ask_for_what_exists):
             count.holds(words(check), check, stage, written)
         count.holds("promtool check metrics", metrics_are_linted, stage)
         count.holds("the alerts that this state calls for, and no others", seen.alerts_are, stage, EXPECTED, "this state")

@@ -8,11 +8,12 @@ import json
 import math
 import re
 import time
+import urllib.error
 import urllib.parse
 
 from promql import read
-from stage import eventually, fetch
-from words import closed, unsaid
+from stage import NotHeld, eventually, fetch
+from words import SOURCES, closed, unsaid
 from written import demand, filled
 
 # Labels that are no metric's own: the scrape's, a bucket's.
@@ -110,6 +111,21 @@ def history(stage, expr, seconds=120):
     now = time.time()
     asked = urllib.parse.urlencode({"query": expr, "start": now - seconds, "end": now, "step": 2})
     return json.loads(fetch(f"{stage.prometheus}/api/v1/query_range?{asked}"))["data"]["result"]
+
+
+def runbooks_ask_for_what_exists(stage, written):
+    """Each query of docs/runbooks.md is one, of metrics that there are; each event is written."""
+    exported = set(whole(stage)) | set(written.records) | set(OWN)
+    for line in written.runbook_queries():
+        try:
+            query(stage, line)
+        except urllib.error.HTTPError as error:
+            raise NotHeld(f"docs/runbooks.md: {line}: {error.read().decode()}") from error
+        lacking = {selector.metric for selector in read(line)[0]} - exported
+        demand(not lacking, f"docs/runbooks.md reads {sorted(lacking)}, which no replica exports: {line}")
+    source = "".join(file.read_text() for file in SOURCES.rglob("*.rs"))
+    for event in written.runbook_events():
+        demand(f'event = "{event}"' in source, f"docs/runbooks.md looks for event {event}, which nothing logs")
 
 
 def numbers(result):

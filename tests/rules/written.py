@@ -52,6 +52,17 @@ class Written:
             if "expr" in one:
                 yield one["name"], filled(one["expr"])
 
+    def runbook_queries(self):
+        """Lines of code that begin as PromQL does; the others are for a shell."""
+        lines = re.findall(r"^    (\S.*)$", self.runbooks, re.MULTILINE)
+        promql = re.compile(r"(\w+ (by|without) \(|\w+\(\S*tlsfloor_|count_values\(|histogram_quantile\(|tlsfloor_|job\w*:|up\b|100 \*)")
+        return [line for line in lines if promql.match(line)]
+
+    def runbook_events(self):
+        named = re.findall(r'"event":"([a-z_]+)"', self.runbooks)
+        lists = re.findall(r'"event":"\(([a-z_|]+)\)"', self.runbooks)
+        return set(named) | {event for one in lists for event in one.split("|")}
+
     def reads(self, expr):
         """The metrics that an expression comes down to, through recorded ones."""
         metrics = set()
