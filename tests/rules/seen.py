@@ -139,8 +139,8 @@ def panels_have_data(stage, written):
             what, expr = f"panel {panel['title']}, query {target['refId']}", filled(target["expr"])
             result = eventually(f"an answer to {what} ({expr})", lambda: numbers(query(stage, expr)), PATIENCE)
             for label in re.findall(r"\{\{ *(\w+) *\}\}", target["legendFormat"]):
-                demand(all(label in one["metric"] for one in result), f"the legend of {what} names {label}, which is not in the answer")
-    return sum(len(panel.get("targets", [])) for panel in written.panels)
+                answered = all(label in one["metric"] for one in result)
+                demand(answered, f"the legend of {what} names {label}, which is not in the answer")
 
 
 def variables_have_values(stage, written):
@@ -158,16 +158,15 @@ def annotations_have_moments(stage, written):
 
 
 def alerts_are(stage, expected, what):
-    """Exactly these are pending or firing; the others are not. `firing`: among them, those that fire."""
-    names, firing = set(expected), {name for name, state in expected.items() if state == "firing"}
-    demand_soon = f"the alerts of {what} to be {sorted(expected.items())}"
-    eventually(demand_soon, lambda: matches(states(stage), names, firing), 90)
-
-
-def matches(seen, names, firing):
-    if set(seen) == names and firing <= {name for name, state in seen.items() if state == "firing"}:
+    """Exactly these are pending or firing, those that are to fire do, and no other is on."""
+    def as_expected():
+        on = states(stage)
+        late = [name for name, state in expected.items() if state == "firing" and on.get(name) != state]
+        if set(on) != set(expected) or late:
+            raise ValueError(f"on, but not expected: {sorted(set(on) - set(expected))}; expected, but not on: "
+                             f"{sorted(set(expected) - set(on))}; not firing yet: {late}")
         return True
-    raise ValueError(f"{sorted(seen.items())}")
+    eventually(f"the alerts of {what}", as_expected, 90)
 
 
 def states(stage):

@@ -7,6 +7,7 @@ happens; ports are the system's choice.
 import http.server
 import json
 import os
+import re
 import shutil
 import socket
 import socketserver
@@ -21,91 +22,7 @@ from pathlib import Path
 
 DEADLINE = 60
 
-CONFIG = """
-[listen]
-https = ["127.0.0.1:0"]
-http = ["127.0.0.1:0"]
-admin = "127.0.0.1:0"
-proxy_protocol_from = ["127.1.0.0/16"]
-workers = 2
-
-[tls]
-certificates = [{{ chain = "api.pem", key = "api.key" }}]
-ticket_secret = "tickets.key"
-
-[[tls.hosts]]
-names = ["partner.example.com"]
-client_auth = {{ mode = "optional", ca = "api.pem", crl = "clients.crl" }}
-
-[plain_http]
-action = "forward"
-credential_params = ["api_key"]
-[plain_http.rollout]
-brownouts = [{{ from = {hour_ago}, lasts = "4h", percent = 50 }}]
-salt = "plain"
-
-[rollout]
-legacy = "{legacy}"
-legacy_check = "1s"
-brownouts = [{{ from = {hour_ago}, lasts = "4h", percent = 50 }}]
-fuse = {{ refused = 450, within = "10m" }}
-salt = "tls"
-
-[[rollout.exemptions]]
-clients = ["203.0.113.0/24"]
-owner = "acme"
-reason = "contract 4711"
-expires = {in_ten_days}
-
-[[policies]]
-name = "tls13"
-minimum = "1.3"
-[[policies]]
-name = "post-quantum"
-post_quantum = true
-
-[census]
-rows = 100
-
-[self_test]
-host = "check.example.com"
-
-[fleet]
-replicas = 3
-
-[log]
-refused_per_minute = 1
-
-[drain]
-delay = "0s"
-grace = "1s"
-linger = "5m"
-
-[[upstreams]]
-name = "orders"
-servers = ["http://{api}", "http://{nobody}"]
-balance = "round_robin"
-retry = {{ tries = 2, on = ["connect"] }}
-ejection = {{ failures = 0 }}
-
-[[upstreams]]
-name = "stock"
-servers = ["http://{nobody}"]
-health = {{ path = "/", interval = "1s" }}
-
-[[upstreams]]
-name = "bills"
-servers = ["http://{nobody}"]
-
-[[routes]]
-upstream = "orders"
-[[routes]]
-path = "/bills/"
-upstream = "bills"
-[[routes]]
-path = "/stock/"
-upstream = "stock"
-"""
+CONFIG = Path(__file__).with_name("stage.toml")
 
 SCRAPES = """
 global: {{ scrape_interval: 1s, evaluation_interval: 1s }}
@@ -215,10 +132,11 @@ class Stage:
         self.nobody = socket.socket()
         self.nobody.bind(("127.0.0.1", 0))
         now = datetime.now(timezone.utc).replace(microsecond=0)
-        text = CONFIG.format(
-            api=address(self.api.server_address), legacy=address(self.legacy.server_address),
-            nobody=address(self.nobody.getsockname()),
-            hour_ago=stamp(now - timedelta(hours=1)), in_ten_days=stamp(now + timedelta(days=10)))
+        known = {
+            "api": address(self.api.server_address), "legacy": address(self.legacy.server_address),
+            "nobody": address(self.nobody.getsockname()),
+            "hour_ago": stamp(now - timedelta(hours=1)), "in_ten_days": stamp(now + timedelta(days=10))}
+        text = re.sub("@(\\w+)@", lambda found: known[found[1]], CONFIG.read_text())
         self.secrets()
         for name in ("replica-1", "replica-2", "replica-3", "replica-drained"):
             self.replicas[name] = self.replica(name, text)

@@ -55,8 +55,8 @@ class Written:
     def runbook_queries(self):
         """Lines of code that begin as PromQL does; the others are for a shell."""
         lines = re.findall(r"^    (\S.*)$", self.runbooks, re.MULTILINE)
-        promql = re.compile(r"(\w+ (by|without) \(|\w+\(\S*tlsfloor_|count_values\(|histogram_quantile\(|tlsfloor_|job\w*:|up\b|100 \*)")
-        return [line for line in lines if promql.match(line)]
+        begins = r"\w+ (by|without) \(|\w+\(\S*tlsfloor_|count_values\(|histogram_quantile\(|tlsfloor_|job\w*:|up\b|100 \*"
+        return [line for line in lines if re.match(begins, line)]
 
     def runbook_events(self):
         named = re.findall(r'"event":"([a-z_]+)"', self.runbooks)
