@@ -1,0 +1,168 @@
+"""Clients that know exactly what became of each request, for tests/container/run.
+
+Half of them open a connection for each request, half keep theirs, and all go where their balancer sends them: to a
+replica that says ready. A request on a kept connection that ended before a byte of the answer came is sent again, as
+RFC 9112 9.3.1 lets a client do; whatever else is no complete answer is lost. The upstream says what it has seen.
+"""
+
+import collections
+import http.client
+import http.server
+import itertools
+import ssl
+import threading
+import time
+
+
+class Upstream:
+    """The API server: answers with what it was asked, and counts each request by its id."""
+
+    def __init__(self, address, pause=0.0):
+        seen, lock = collections.Counter(), threading.Lock()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_GET(self):
+                with lock:
+                    seen[self.headers.get("x-id", "")] += 1
+                if pause:
+                    time.sleep(pause)  # The work of a server; nothing waits for it.
+                body = self.path.encode()
+                if self.path.startswith("/bytes/"):
+                    body = bytes(int(self.path.rsplit("/", 1)[1]))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self):
+                left = int(self.headers.get("Content-Length", 0))
+                while left:
+                    left -= len(self.rfile.read(min(left, 65536)))
+                self.do_GET()
+
+            def log_message(self, *_):
+                pass
+
+        self.seen = seen
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Replica:
+    """What a balancer knows of one."""
+
+    def __init__(self, name, address, port, admin):
+        self.name, self.address, self.port, self.admin = name, address, port, admin
+        self.ready = True
+
+    def asks(self):
+        try:
+            connection = http.client.HTTPConnection(self.address, self.admin, timeout=2)
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+class Load:
+    """`threads` clients until `stop`, over `replicas`."""
+
+    def __init__(self, replicas, context, name, threads=8, path="/load"):
+        self.replicas, self.context, self.name, self.path = replicas, context, name, path
+        self.ids, self.turn, self.lock = itertools.count(), itertools.count(), threading.Lock()
+        self.answered, self.lost, self.repeated = collections.Counter(), [], 0
+        self.ended = threading.Event()
+        run = [threading.Thread(target=self.client, args=(i % 2 == 0,), daemon=True) for i in range(threads)]
+        self.balancer = threading.Thread(target=self.balance, daemon=True)
+        self.threads = run
+        for thread in [self.balancer, *run]:
+            thread.start()
+
+    def balance(self):
+        while not self.ended.wait(0.05):
+            for replica in self.replicas:
+                replica.ready = replica.asks()
+
+    def stop(self):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join(30)
+            if thread.is_alive():
+                self.lost.append("a client that never ended")
+
+    def done(self):
+        with self.lock:
+            return sum(self.answered.values())
+
+    def choose(self):
+        ready = [r for r in self.replicas if r.ready] or self.replicas
+        return ready[next(self.turn) % len(ready)]
+
+    def client(self, keeps):
+        connection, replica = None, None
+        while not self.ended.is_set():
+            number = f"{next(self.ids)}"
+            for _ in range(3):
+                fresh = connection is None
+                try:
+                    if fresh:
+                        replica = self.choose()
+                        connection = self.connect(replica)
+                    goes_on = self.ask(connection, number)
+                    with self.lock:
+                        self.answered[replica.name] += 1
+                    if not (keeps and goes_on):
+                        connection.close()
+                        connection = None
+                    break
+                except Unanswered as error:
+                    connection.close()
+                    connection = None
+                    if fresh:
+                        self.lose(number, replica, error)
+                        break
+                    with self.lock:
+                        self.repeated += 1
+                except (OSError, http.client.HTTPException) as error:
+                    connection = None
+                    self.lose(number, replica, error)
+                    break
+        if connection is not None:
+            connection.close()
+
+    def connect(self, replica):
+        connection = http.client.HTTPSConnection(replica.address, replica.port, timeout=10, context=self.context)
+        # The name is the certificate's, the address the replica's.
+        connection._create_connection = lambda *_: __import__("socket").create_connection((replica.address, replica.port), 10)
+        connection.host = self.name
+        connection.connect()
+        return connection
+
+    def ask(self, connection, number):
+        """True if the connection can be used again."""
+        try:
+            connection.request("GET", self.path, headers={"x-id": number})
+            answer = connection.getresponse()
+        except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            raise Unanswered(repr(error)) from error
+        body = answer.read()
+        if answer.status != 200 or (self.path == "/load" and body != b"/load"):
+            raise http.client.HTTPException(f"{answer.status} with {len(body)} bytes")
+        return not answer.will_close
+
+    def lose(self, number, replica, error):
+        with self.lock:
+            self.lost.append(f"request {number} to {replica.name if replica else 'nobody'}: {error!r}")
+
+
+class Unanswered(Exception):
+    """The connection ended before the first byte of an answer."""
