@@ -16,6 +16,8 @@ pub enum Phase {
     Drain,
     /// End at once.
     Cut,
+    /// Nobody looks at the numbers any more.
+    Gone,
 }
 
 labels! {

@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     census::Census,
     config::{self, Config, ConfigError, Problem, Problems},
-    files::Files,
+    files::{Files, FilesHash},
     label::labels,
     listening::{BindError, Listening},
     machine::Machine,
@@ -103,6 +103,8 @@ impl ReloadError {
 pub struct Reloaded {
     /// Which.
     pub generation: Generation,
+    /// Of all its files.
+    pub hash: FilesHash,
     /// What is doubtful about it, or waits for a restart.
     pub warnings: Vec<Problem>,
 }
@@ -282,7 +284,8 @@ impl Reload {
 
     async fn enter(&mut self, snapshot: Snapshot, warnings: Vec<Problem>) -> Outcome {
         let ports = self.listening.prepare(&snapshot.config.listen)?;
-        let (generation, fleets) = (snapshot.generation, snapshot.upstreams.clone());
+        let (generation, hash) = (snapshot.generation, snapshot.hash);
+        let fleets = snapshot.upstreams.clone();
         let (first, looked_up) = std::sync::mpsc::channel();
         let dns = snapshot.config.dns.clone();
         self.care(Care::For { fleets: fleets.clone(), dns, first });
@@ -295,10 +298,10 @@ impl Reload {
         self.published.set(snapshot);
         self.rollouts.enter(&rollouts);
         self.census.adopt(&census).await;
-        self.metrics.in_force(generation, expiries);
+        self.metrics.in_force((generation, hash.number()), expiries);
         self.listening.enter(ports);
         self.care(Care::Only(fleets));
-        Ok(Reloaded { generation, warnings })
+        Ok(Reloaded { generation, hash, warnings })
     }
 
     fn care(&self, care: Care) {
@@ -341,12 +344,12 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<Problem> {
 }
 
 fn said(reloaded: &Reloaded, trigger: Trigger, took: Duration) {
-    let Reloaded { generation, warnings } = reloaded;
+    let Reloaded { generation, hash, warnings } = reloaded;
     for warning in warnings {
         tracing::warn!(event = "config", "{warning}");
     }
     let (result, trigger, seconds) = ("success", trigger.as_str(), took.as_secs_f64());
-    tracing::info!(event = "reload", result, trigger, generation, seconds);
+    tracing::info!(event = "reload", result, trigger, generation, %hash, seconds);
 }
 
 fn complained(error: &ReloadError, trigger: Trigger, generation: Generation) {

@@ -15,7 +15,7 @@ use crate::{
     census,
     config::{self, Config, Hsts, Problem, Problems, Route, Scheme},
     error_pages::ErrorPages,
-    files::Files,
+    files::{Files, FilesHash},
     host::HostPattern,
     keyed_hash::KeyedHash,
     machine::Machine,
@@ -57,6 +57,8 @@ pub struct Basis<'a> {
 pub struct Snapshot {
     /// Counted from 1.
     pub generation: Generation,
+    /// Of every file that it was built from: the same on replicas that have the same in force.
+    pub hash: FilesHash,
     /// What it was built from.
     pub config: Config,
     /// Certificates, floors and TLS settings by name.
@@ -127,12 +129,12 @@ impl Snapshot {
         warnings.extend(doubtful.into_iter().chain(surprising).chain(uncovered));
         let capacity = Capacity::of(&config, basis.machine, metrics.workers());
         warnings.extend(capacity.doubt(&config));
-        let labels = labels(&config);
         let snapshot = Self {
             generation,
+            hash: files.hash(),
             capacity,
             router: Router::new(&config.routes),
-            routes: labels.iter().map(|label| metrics.route(label)).collect(),
+            routes: labels(&config).iter().map(|label| metrics.route(label)).collect(),
             self_test: tested(&config, &sites),
             no_route: metrics.route("none"),
             legacy: config.rollout.upstream().map(|_| config.upstreams.len()),

@@ -127,11 +127,11 @@ pub async fn serve(
                 std::future::pending::<()>().await;
             };
             next = tokio::select! {
-                next = sockets.recv() => next,
+                // Once nobody is left who could move it, it stays where it is.
+                Some(moved) = sockets.recv() => Some(moved),
                 () = accepting => None,
             };
         }
-        // Nobody is left who could move it.
     };
     tokio::select! {
         () = serving => {}

@@ -3,7 +3,7 @@
 //! Called by `cli` on a signal and by tests. What it says in the log is what an operator looks for
 //! after a roll-out: how many connections ended by themselves, and how many were cut.
 
-use std::time::Duration;
+use std::{thread::JoinHandle, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -26,7 +26,8 @@ pub struct Drained {
 
 impl App {
     /// Ends it: not ready, still accepting for `drain.delay`; then no more connections, and
-    /// `drain.grace` for those that are left. `hurry` ends it at once.
+    /// `drain.grace` for those that are left; where one had to be cut, the admin port says so for
+    /// `drain.linger`. `hurry` ends it at once.
     pub async fn drain(mut self, hurry: impl Future<Output = ()>) -> Drained {
         let drain = self.published.snapshot().config.drain.clone();
         let mut hurry = std::pin::pin!(hurry);
@@ -47,21 +48,32 @@ impl App {
             };
             drop(tokio::time::timeout(drain.grace, empty).await);
         };
-        tokio::select! {
-            () = in_time => {}
-            () = &mut hurry => tracing::info!(event = "drain", step = "hurried"),
-        }
-        self.finish(open, started).await
-    }
-
-    async fn finish(self, open: usize, started: Instant) -> Drained {
-        let cut = self.loads.total();
-        self.progress.enter(Phase::Cut);
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread ended by a panic");
+        let hurried = tokio::select! {
+            () = in_time => false,
+            () = &mut hurry => {
+                tracing::info!(event = "drain", step = "hurried");
+                true
+            }
+        };
+        let drained = self.cut(open, started).await;
+        if drained.cut > 0 && !hurried {
+            // Else nobody would ever see the number: the counters end with the process.
+            tokio::select! {
+                () = sleep(drain.linger) => {}
+                () = hurry => {}
             }
         }
+        self.progress.enter(Phase::Gone);
+        self.threads.admin.into_iter().for_each(join);
+        drained
+    }
+
+    /// Ends everything but the admin port.
+    async fn cut(&mut self, open: usize, started: Instant) -> Drained {
+        let cut = self.loads.total();
+        self.metrics.drain_cut(u64::try_from(cut).unwrap_or(u64::MAX));
+        self.progress.enter(Phase::Cut);
+        self.threads.serving.drain(..).for_each(join);
         // The workers have ended: nothing more will be noted.
         self.rollouts.finish();
         self.census.flush().await;
@@ -69,5 +81,11 @@ impl App {
         let Drained { ended, cut, took } = drained;
         tracing::info!(event = "drain", step = "done", ended, cut, seconds = took.as_secs_f64());
         drained
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread ended by a panic");
     }
 }

@@ -63,7 +63,8 @@ impl admin::Source for Inside {
 
     fn config(&self) -> Value {
         let snapshot = self.published.snapshot();
-        json!({ "generation": snapshot.generation, "config": snapshot.config })
+        let (generation, hash) = (snapshot.generation, snapshot.hash.to_string());
+        json!({ "generation": generation, "hash": hash, "config": snapshot.config })
     }
 
     fn may_change(&self, authorization: &[u8]) -> bool {
@@ -79,9 +80,10 @@ impl admin::Source for Inside {
         let reloads = self.reloads.clone();
         Box::pin(async move {
             match reloads.now(Trigger::Admin).await {
-                Ok(Reloaded { generation, warnings }) => {
+                Ok(Reloaded { generation, hash, warnings }) => {
+                    let hash = hash.to_string();
                     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-                    Ok(json!({ "generation": generation, "warnings": warnings }))
+                    Ok(json!({ "generation": generation, "hash": hash, "warnings": warnings }))
                 }
                 Err(error) => Err(Refused {
                     detail: "the configuration in force stays".to_owned(),

@@ -30,7 +30,7 @@ use crate::{
     clients::Clients,
     config::{Config, HAS_TRACES, Problem, Problems},
     drain::{Phase, Progress, Readiness},
-    files::Files,
+    files::{Files, FilesHash},
     listener::Peers,
     listening::Listening,
     loads::Loads,
@@ -89,13 +89,22 @@ pub struct App {
     warnings: Vec<Problem>,
     published: Arc<Published>,
     reloads: Reloads,
+    metrics: Arc<Metrics>,
     progress: Arc<Progress>,
     rollouts: Arc<Control>,
     census: Arc<Census>,
     loads: Loads,
     /// Ends once each worker has taken what the kernel had queued when it began to drain.
     taken: mpsc::Receiver<Infallible>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
+}
+
+/// All of them, to be joined.
+#[derive(Debug, Default)]
+struct Threads {
+    serving: Vec<JoinHandle<()>>,
+    /// May outlive all others.
+    admin: Option<JoinHandle<()>>,
 }
 
 /// Ends when the process does.
@@ -127,15 +136,15 @@ impl App {
             warnings,
             published: Arc::clone(&published),
             reloads,
+            metrics: Arc::clone(&metrics),
             progress: Arc::default(),
             rollouts,
             census,
             loads: Loads::new(workers),
             taken,
-            threads: Vec::new(),
+            threads: Threads::default(),
         };
-        let tracer = app.start_traces(&metrics)?;
-        let shared = app.shared(tracer);
+        let shared = app.start_traces(&metrics).map(|tracer| app.shared(tracer))?;
         let (control, looked_up) = app.start_control(shared.pressure.clone())?;
         app.start_workers(sockets, &shared, &metrics, taking)?;
         app.start_admin(admin_sockets, &metrics, log.clone())?;
@@ -175,6 +184,12 @@ impl App {
     #[must_use]
     pub fn capacity(&self) -> Capacity {
         self.published.snapshot().capacity
+    }
+
+    /// What all files of the configuration in force say.
+    #[must_use]
+    pub fn config_hash(&self) -> FilesHash {
+        self.published.snapshot().hash
     }
 
     /// How many workers serve.
@@ -235,7 +250,7 @@ impl App {
                 phase: self.progress.watch(),
                 taking: taking.clone(),
             };
-            self.threads.push(worker::start(setup).map_err(StartError::Thread)?);
+            self.threads.serving.push(worker::start(setup).map_err(StartError::Thread)?);
         }
         Ok(())
     }
@@ -248,7 +263,9 @@ impl App {
     ) -> Result<(), StartError> {
         let mut phase = self.progress.watch();
         let draining = async move { drop(phase.wait_for(|phase| *phase >= Phase::Drain).await) };
-        self.start_thread("reload", |stop| reload.run(asked, draining, stop))
+        let run = |stop| reload.run(asked, draining, stop);
+        self.threads.serving.push(self.start_thread("reload", Phase::Cut, run)?);
+        Ok(())
     }
 
     /// On a thread of its own, so that a server that hangs delays no client.
@@ -264,7 +281,7 @@ impl App {
         let (fleets, dns) = (snapshot.upstreams.clone(), snapshot.config.dns.clone());
         let (published, loads) = (Arc::clone(&self.published), self.loads.clone());
         let (rollouts, census) = (Arc::clone(&self.rollouts), Arc::clone(&self.census));
-        self.start_thread("control", |stop| async move {
+        let thread = self.start_thread("control", Phase::Cut, |stop| async move {
             let ceiling = || published.snapshot().capacity.memory;
             let endings = || published.snapshot().sites.endings().collect::<Vec<_>>();
             tokio::select! {
@@ -275,6 +292,7 @@ impl App {
                 never = watch_expiry(endings) => match never {},
             }
         })?;
+        self.threads.serving.push(thread);
         if care.send(Care::For { fleets, dns, first }).is_err() {
             tracing::error!("nobody looks after upstreams");
         }
@@ -290,7 +308,8 @@ impl App {
         };
         let (tracer, spans) = Tracer::new(&traces, metrics.lost_spans());
         let lost = metrics.lost_spans();
-        self.start_thread("traces", |stop| traces::export(traces, spans, lost, stop))?;
+        let run = |stop| traces::export(traces, spans, lost, stop);
+        self.threads.serving.push(self.start_thread("traces", Phase::Cut, run)?);
         Ok(Some(tracer))
     }
 
@@ -311,18 +330,21 @@ impl App {
             loads: self.loads.clone(),
             log,
         });
-        self.start_thread("admin", |stop| admin::serve(sockets, source, stop))
+        let run = |stop| admin::serve(sockets, source, stop);
+        self.threads.admin = Some(self.start_thread("admin", Phase::Gone, run)?);
+        Ok(())
     }
 
-    /// A thread with a runtime; what it runs has to end when `stop` does.
+    /// A thread with a runtime; what it runs has to end when `stop` does, in the phase `last`.
     fn start_thread<F: Future<Output = ()>>(
-        &mut self,
+        &self,
         name: &'static str,
+        last: Phase,
         run: impl FnOnce(Stop) -> F + Send + 'static,
-    ) -> Result<(), StartError> {
+    ) -> Result<JoinHandle<()>, StartError> {
         let mut phase = self.progress.watch();
         let stop: Stop =
-            Box::pin(async move { drop(phase.wait_for(|phase| *phase == Phase::Cut).await) });
+            Box::pin(async move { drop(phase.wait_for(|phase| *phase >= last).await) });
         let runtime = move || {
             let runtime =
                 Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
@@ -335,9 +357,7 @@ impl App {
                 Err(error) => tracing::error!(%error, thread = name, "a thread has no runtime"),
             }
         };
-        let thread = thread::Builder::new().name(name.into()).spawn(runtime);
-        self.threads.push(thread.map_err(StartError::Thread)?);
-        Ok(())
+        thread::Builder::new().name(name.into()).spawn(runtime).map_err(StartError::Thread)
     }
 }
 
@@ -351,7 +371,8 @@ fn first(
 ) -> Result<(Snapshot, Vec<Problem>), StartError> {
     let basis = Basis { generation: 1, metrics, machine, files, rollouts, before: None };
     let built = Snapshot::build(config, &basis).map_err(StartError::Problems)?;
-    metrics.in_force(built.0.generation, built.0.sites.expiries());
+    let number = (built.0.generation, built.0.hash.number());
+    metrics.in_force(number, built.0.sites.expiries());
     rollouts.enter(&built.0.rollouts);
     Ok(built)
 }

@@ -6,6 +6,7 @@
 mod check;
 mod demo;
 mod notice;
+mod ready;
 mod report;
 mod run;
 mod sample_api;
@@ -18,6 +19,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,6 +54,8 @@ enum Command {
     Report(report::Arguments),
     /// Write what customers are told: the announcement, its calendar, or one customer's notice
     Notice(notice::Arguments),
+    /// Say whether a running proxy is ready: for health checks of containers
+    Ready(ready::Arguments),
     /// Print the JSON Schema of the configuration
     Schema,
 }
@@ -82,6 +86,7 @@ pub fn run() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Report(arguments) => report::run(&arguments),
         Command::Notice(arguments) => notice::run(&arguments),
+        Command::Ready(arguments) => ready::run(&arguments),
         Command::Schema => schema::run(),
     };
     match done {
@@ -120,6 +125,8 @@ enum Failure {
     Report(#[from] crate::report::ReportError),
     #[error(transparent)]
     Notice(#[from] crate::announce::NoticeError),
+    #[error(transparent)]
+    NotReady(#[from] ready::NotReady),
     #[error("{}: cannot be written", .file.display())]
     OutputFile {
         file: PathBuf,
@@ -141,6 +148,11 @@ fn complain(failure: &Failure) {
     }
     // There is nowhere left to say that standard error is closed.
     let _closed = writeln!(io::stderr(), "{text}").is_err();
+}
+
+/// For a command that waits for the network and for signals.
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)
 }
 
 /// Prints to standard output; a reader that has gone away (`| head`) is no failure.

@@ -2,9 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use tokio::runtime::{Builder, Runtime};
-
-use super::Failure;
+use super::{Failure, runtime};
 use crate::{
     app::{App, Surroundings},
     config::{self, Config},
@@ -33,6 +31,7 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
             workers = app.workers(),
             connections = app.capacity().connections,
             memory = app.capacity().memory,
+            hash = %app.config_hash(),
         );
         if !has_secret {
             let text = "no tls.ticket_secret: sessions resume on this replica only";
@@ -89,8 +88,4 @@ async fn until_end(signals: &mut Signals, reloads: &Reloads) -> &'static str {
             },
         }
     }
-}
-
-fn runtime() -> Result<Runtime, Failure> {
-    Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)
 }

@@ -293,6 +293,9 @@ pub(super) struct Drain {
     /// Then what is left is cut.
     #[schemars(with = "shape::Duration")]
     pub grace: Option<Text>,
+    /// How long the admin port stays after something was cut, so that it is scraped.
+    #[schemars(with = "shape::Duration")]
+    pub linger: Option<Text>,
 }
 
 /// Compression of responses.

@@ -232,6 +232,9 @@ pub struct Drain {
     /// Then what is left is cut.
     #[serde(serialize_with = "seconds")]
     pub grace: Duration,
+    /// How long the admin port stays after something was cut.
+    #[serde(serialize_with = "seconds")]
+    pub linger: Duration,
 }
 
 /// `[limits]`: every timeout and cap.

@@ -21,6 +21,9 @@ pub(super) fn configuration(to: &mut DescriptorEncoder<'_>, metrics: &Metrics) -
     let generation = metrics.generation.load(Ordering::Relaxed);
     let help = "Configuration in force, counted from 1";
     gauge(to, ("tlsfloor_config_generation", help), generation)?;
+    let help = "The configuration in force and all files that it names, as a number: equal on replicas that have the same";
+    let hash = metrics.hash.load(Ordering::Relaxed);
+    gauge(to, ("tlsfloor_config_hash", help), hash)?;
     let help = "Whether the last load of the configuration succeeded";
     let success = u64::from(!metrics.stale.load(Ordering::Relaxed));
     gauge(to, ("tlsfloor_config_last_reload_success", help), success)?;
@@ -51,6 +54,8 @@ pub(super) fn process(to: &mut DescriptorEncoder<'_>, metrics: &Metrics) -> fmt:
     gauge(to, ("tlsfloor_workers", "Worker threads"), workers)?;
     let help = "Bugs that ended a connection; please report them";
     counter(to, ("tlsfloor_panics", help), panics::count())?;
+    let help = "Connections that did not end in the time a drain gives them";
+    counter(to, ("tlsfloor_drain_cut", help), metrics.cut.load(Ordering::Relaxed))?;
     let help = "Log lines that found the queue full because nobody read them";
     counter(to, ("tlsfloor_log_lines_dropped", help), lost::lines())?;
     let help = "Spans that never reached the collector: the queue was full, or it took none";

@@ -56,7 +56,10 @@ pub struct Metrics {
     /// The census's share.
     pub census: CensusGauge,
     generation: AtomicU64,
+    hash: AtomicU64,
     loaded: AtomicU64,
+    /// Connections that the end of the process cut.
+    cut: AtomicU64,
     /// Whether the last attempt failed.
     stale: AtomicBool,
     reloads: [AtomicU64; 2],
@@ -94,6 +97,8 @@ impl Metrics {
             rollouts: RolloutMetrics::default(),
             census: CensusGauge::default(),
             generation: AtomicU64::new(0),
+            hash: AtomicU64::new(0),
+            cut: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
             stale: AtomicBool::new(false),
             reloads: Default::default(),
@@ -139,14 +144,20 @@ impl Metrics {
         Arc::clone(&self.tickets)
     }
 
-    /// A configuration came into force, with certificates that end then: a name and seconds since
-    /// 1970 each. Series that no configuration names any more go with the one that did.
-    pub fn in_force(&self, generation: u64, expiries: impl IntoIterator<Item = (String, i64)>) {
+    /// A configuration of this generation and hash came into force, with certificates that end
+    /// then: a name and seconds since 1970 each. Series that no configuration names any more go
+    /// with the one that did.
+    pub fn in_force(
+        &self,
+        (generation, hash): (u64, u64),
+        expiries: impl IntoIterator<Item = (String, i64)>,
+    ) {
         let mut families = self.families();
         families.certificates = expiries.into_iter().collect();
         families.clear_away();
         drop(families);
         self.generation.store(generation, Ordering::Relaxed);
+        self.hash.store(hash, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.loaded.store(now.as_secs(), Ordering::Relaxed);
         self.attempted(true);
@@ -163,6 +174,11 @@ impl Metrics {
         if let Some(count) = self.reloads.get(usize::from(success)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// So many connections did not end by themselves in the drain.
+    pub fn drain_cut(&self, connections: u64) {
+        self.cut.store(connections, Ordering::Relaxed);
     }
 
     /// Open client connections by listener, and how many of all are parked.

@@ -76,7 +76,9 @@ async fn a_reload_says_what_came_of_it() {
     let proxy = Proxy::start(upstream.address);
     let answer = ask(proxy.admin, "POST", "/reload", &[], "").await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.json(), serde_json::json!({ "generation": 2, "warnings": [] }));
+    let hash = plain_get(proxy.admin, "/config").await.json()["hash"].clone();
+    let said = serde_json::json!({ "generation": 2, "hash": hash, "warnings": [] });
+    assert_eq!(answer.json(), said);
     proxy.write("tlsfloor.toml", "[listen]\nhtps = []\n");
     let answer = ask(proxy.admin, "POST", "/reload", &[], "").await;
     assert_eq!((answer.status, answer.field("content-type")), (422, "application/problem+json"));

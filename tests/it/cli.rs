@@ -149,7 +149,7 @@ fn line(lines: &mut BufReader<ChildStdout>) -> Value {
 fn help_and_version() {
     let (code, out, _) = output(&["--help"]);
     assert_eq!(code, Some(0));
-    for command in ["run", "check", "demo", "report", "notice", "schema"] {
+    for command in ["run", "check", "demo", "report", "notice", "ready", "schema"] {
         assert!(out.contains(&format!("\n  {command}")), "{out}");
     }
     assert!(!out.contains("\n  probe"), "{out}");

@@ -130,6 +130,38 @@ async fn what_hangs_is_cut_after_the_grace() {
 }
 
 #[tokio::test]
+async fn what_was_cut_can_be_scraped_before_the_process_ends() {
+    let (address, asked, _go) = held().await;
+    let proxy = Proxy::with(address, |config| {
+        config.drain.grace = Duration::from_millis(200);
+        config.drain.linger = Duration::from_secs(3600);
+    });
+    let (https, admin) = (proxy.https, proxy.admin);
+    let mut sender = TlsClient::http1().open(https).await;
+    let request =
+        tokio::spawn(async move { sender.begin(Request::get("/").body(empty()).unwrap()).await });
+    soon(asked.notified()).await;
+    let draining = tokio::spawn(proxy.drain());
+    eventually(|| async {
+        let metrics = plain_get(admin, "/metrics").await.text();
+        metrics.contains("tlsfloor_drain_cut_total 1\n").then_some(())
+    })
+    .await;
+    soon(request).await.unwrap().unwrap_err();
+    assert!(!draining.is_finished(), "it is still there to be asked");
+    draining.abort();
+}
+
+#[tokio::test]
+async fn nothing_lingers_after_a_drain_that_cut_nothing() {
+    let upstream = Upstream::text("ok").await;
+    let proxy = Proxy::with(upstream.address, |config| {
+        config.drain.linger = Duration::from_secs(3600);
+    });
+    assert_eq!(soon(proxy.drain()).await.cut, 0);
+}
+
+#[tokio::test]
 async fn new_connections_are_served_while_it_is_not_ready() {
     let upstream = Upstream::text("ok").await;
     let proxy = Proxy::with(upstream.address, |config| {

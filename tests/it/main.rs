@@ -91,6 +91,7 @@ mod protocols;
 /// PROXY protocol in.
 mod proxy_protocol;
 /// The plain port.
+mod ready;
 mod redirect;
 /// A whole programme of ninety days by a simulated clock.
 mod rehearsal;

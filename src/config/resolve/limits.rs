@@ -45,6 +45,7 @@ pub(super) fn drain(raw: Option<Spanned<raw::Drain>>, document: &mut Document<'_
     Drain {
         delay: duration(raw.delay, "drain.delay", 5),
         grace: duration(raw.grace, "drain.grace", 20),
+        linger: duration(raw.linger, "drain.linger", 0),
     }
 }
 
