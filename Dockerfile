@@ -21,19 +21,21 @@ WORKDIR /build
 # What writes the dependencies into the binary, and into the SBOM. Unoptimised: they run once.
 RUN cargo install --locked --debug cargo-auditable@0.7.7 cargo-cyclonedx@0.5.9
 
-# The target is always named, so that these flags reach neither build scripts nor macros. Static and position
-# independent; randomness by the system call, as a static binary cannot look for it in a shared library;
-# no path of the machine that builds.
+# The target is always named, so that these flags reach neither build scripts nor macros. Static (and on amd64
+# position independent: on arm64 Rust links no such binaries); randomness by the system call, as a static binary
+# cannot look for it in a shared library; no path of the machine that builds.
 ARG TARGETARCH
 ENV RUSTFLAGS="-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\" --remap-path-prefix=/usr/local/cargo=/cargo --remap-path-prefix=/build=/tlsfloor" \
     CFLAGS="-ffile-prefix-map=/usr/local/cargo=/cargo -ffile-prefix-map=/build=/tlsfloor" \
     CARGO_PROFILE_RELEASE_DEBUG=false \
     CARGO_PROFILE_RELEASE_STRIP=symbols \
     FEATURES=jemalloc,otlp
+# Compiler and libc for another processor are those of the base image's own Debian release.
+# hadolint ignore=DL3008
 RUN here=$(dpkg --print-architecture); there=${TARGETARCH:-$here}; \
     case $there in \
-      amd64) cpu=x86_64 ;; \
-      arm64) cpu=aarch64 ;; \
+      amd64) cpu=x86_64 cross=x86-64-linux-gnu ;; \
+      arm64) cpu=aarch64 cross=aarch64-linux-gnu ;; \
       *) echo "no image for $there: amd64 and arm64 are known" >&2; exit 1 ;; \
     esac; \
     mkdir .cargo; \
@@ -42,7 +44,7 @@ RUN here=$(dpkg --print-architecture); there=${TARGETARCH:-$here}; \
       printf '[target.%s-unknown-linux-gnu]\nlinker = "%s-linux-gnu-gcc"\n' "$cpu" "$cpu" >> .cargo/config.toml; \
       rustup target add "$cpu-unknown-linux-gnu"; \
       apt-get update; \
-      apt-get install -y --no-install-recommends "gcc-${cpu/_/-}-linux-gnu" "libc6-dev-$there-cross"; \
+      apt-get install -y --no-install-recommends "gcc-$cross" "libc6-dev-$there-cross"; \
       rm -rf /var/lib/apt/lists/*; \
     fi
 

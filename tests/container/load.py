@@ -9,6 +9,7 @@ import collections
 import http.client
 import http.server
 import itertools
+import socket
 import ssl
 import threading
 import time
@@ -60,13 +61,12 @@ class Upstream:
 class Replica:
     """What a balancer knows of one."""
 
-    def __init__(self, name, address, port, admin):
-        self.name, self.address, self.port, self.admin = name, address, port, admin
-        self.ready = True
+    def __init__(self, name, address):
+        self.name, self.address, self.ready = name, address, True
 
-    def asks(self):
+    def is_ready(self):
         try:
-            connection = http.client.HTTPConnection(self.address, self.admin, timeout=2)
+            connection = http.client.HTTPConnection(self.address, 9901, timeout=2)
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
@@ -81,16 +81,15 @@ class Load:
         self.ids, self.turn, self.lock = itertools.count(), itertools.count(), threading.Lock()
         self.answered, self.lost, self.repeated = collections.Counter(), [], 0
         self.ended = threading.Event()
-        run = [threading.Thread(target=self.client, args=(i % 2 == 0,), daemon=True) for i in range(threads)]
-        self.balancer = threading.Thread(target=self.balance, daemon=True)
-        self.threads = run
-        for thread in [self.balancer, *run]:
+        self.threads = [threading.Thread(target=self.balance, daemon=True)]
+        self.threads += [threading.Thread(target=self.client, args=(i % 2 == 0,), daemon=True) for i in range(threads)]
+        for thread in self.threads:
             thread.start()
 
     def balance(self):
         while not self.ended.wait(0.05):
             for replica in self.replicas:
-                replica.ready = replica.asks()
+                replica.ready = replica.is_ready()
 
     def stop(self):
         self.ended.set()
@@ -110,40 +109,39 @@ class Load:
     def client(self, keeps):
         connection, replica = None, None
         while not self.ended.is_set():
-            number = f"{next(self.ids)}"
-            for _ in range(3):
+            number = str(next(self.ids))
+            answered = False
+            while not answered:
                 fresh = connection is None
                 try:
                     if fresh:
                         replica = self.choose()
                         connection = self.connect(replica)
                     goes_on = self.ask(connection, number)
-                    with self.lock:
-                        self.answered[replica.name] += 1
-                    if not (keeps and goes_on):
-                        connection.close()
-                        connection = None
-                    break
+                    answered = True
                 except Unanswered as error:
-                    connection.close()
-                    connection = None
+                    goes_on = False
                     if fresh:
                         self.lose(number, replica, error)
                         break
                     with self.lock:
                         self.repeated += 1
                 except (OSError, http.client.HTTPException) as error:
-                    connection = None
+                    goes_on = False
                     self.lose(number, replica, error)
                     break
-        if connection is not None:
-            connection.close()
+                finally:
+                    if connection and not (keeps and goes_on):
+                        connection.close()
+                        connection = None
+            if answered:
+                with self.lock:
+                    self.answered[replica.name] += 1
 
     def connect(self, replica):
-        connection = http.client.HTTPSConnection(replica.address, replica.port, timeout=10, context=self.context)
+        connection = http.client.HTTPSConnection(self.name, context=self.context)
         # The name is the certificate's, the address the replica's.
-        connection._create_connection = lambda *_: __import__("socket").create_connection((replica.address, replica.port), 10)
-        connection.host = self.name
+        connection._create_connection = lambda *_: socket.create_connection((replica.address, 8443), 10)
         connection.connect()
         return connection
 
@@ -161,7 +159,7 @@ class Load:
 
     def lose(self, number, replica, error):
         with self.lock:
-            self.lost.append(f"request {number} to {replica.name if replica else 'nobody'}: {error!r}")
+            self.lost.append(f"request {number} to {replica.name}: {error!r}")
 
 
 class Unanswered(Exception):
