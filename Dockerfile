@@ -55,14 +55,14 @@ RUN mkdir -p src tests/it; \
     cargo auditable build --release --locked --features "$FEATURES"; \
     rm -r src
 
-COPY config/container config/container
 COPY src src
 # The sources above are newer than what was copied, to the second.
 RUN touch src/main.rs src/lib.rs; \
     cargo auditable build --release --locked --features "$FEATURES"
-COPY LICENSE-MIT LICENSE-APACHE config/tlsfloor.toml ./
+
+COPY LICENSE-MIT LICENSE-APACHE config/tlsfloor.toml config/container/image-root ./
 ARG SOURCE_DATE_EPOCH=0
-RUN config/container/image-root /image
+RUN ./image-root /image
 
 FROM scratch
 # All files come in one copy, with modes and times set: the same in every builder.

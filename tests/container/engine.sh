@@ -42,12 +42,13 @@ start_engine() {
   dockerd --data-root "$store" --exec-root "$run_folder/exec" --pidfile "$run_folder/pid" \
     --host "$DOCKER_HOST" > target/container/engine.log 2>&1 &
   engine=$!
+  local deadline=$((SECONDS + 60))
   until engine_is_there; do
-    if ! kill -0 "$engine" 2> /dev/null; then
-      echo "container: the engine ended at once: $(tail -n 1 target/container/engine.log)" >&2
+    if ! kill -0 "$engine" 2> /dev/null || [ $SECONDS -ge $deadline ]; then
+      echo "container: the engine does not start: $(tail -n 1 target/container/engine.log)" >&2
       return 1
     fi
-    read -rt 0.2 <> <(:) || true
+    sleep 0.2
   done
 }
 

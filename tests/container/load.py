@@ -15,6 +15,14 @@ import threading
 import time
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def handle_error(self, *_):
+        """A proxy that is killed resets its connections; what came of the requests is counted where they began."""
+
+
 class Upstream:
     """The API server: answers with what it was asked, and counts each request by its id."""
 
@@ -48,8 +56,7 @@ class Upstream:
                 pass
 
         self.seen = seen
-        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server((address, 0), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

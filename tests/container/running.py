@@ -139,7 +139,7 @@ class Running:
             client = socket.create_connection((container.address, 8443), 10)
             held.append(context.wrap_socket(client, server_hostname=NAME))
         load = Load([Replica("small", container.address)], context, NAME, threads=32, path="/bytes/262144")
-        wait(lambda: load.done() > 2000 or load.lost, "2000 answers of 256 KiB", 120)
+        wait(lambda: load.done() > 400 or load.lost, "400 answers of 256 KiB", 120)
         load.stop()
         hold(not load.lost, lambda: f"{len(load.lost)} requests were not answered: {load.lost[:3]}")
         for client in held:
