@@ -111,9 +111,7 @@ seLinuxOptions:
 {{/* Over zones, then nodes. With the template's hash, a rollout spreads the new ones by themselves. */}}
 {{- define "tlsfloor.spread" -}}
 {{- $root := . -}}
-{{- range $i, $topology := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
-{{- if $i }}
-{{ end -}}
+{{- range $topology := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
 - maxSkew: 1
   topologyKey: {{ $topology }}
   whenUnsatisfiable: ScheduleAnyway
@@ -213,7 +211,7 @@ topologySpreadConstraints:
   {{- toYaml .Values.topologySpreadConstraints | nindent 2 }}
 {{- else if and .Values.topologySpread (eq .Values.kind "Deployment") }}
 topologySpreadConstraints:
-  {{- include "tlsfloor.spread" . | nindent 2 }}
+  {{- include "tlsfloor.spread" . | trim | nindent 2 }}
 {{- end }}
 {{- range $key := list "nodeSelector" "tolerations" "affinity" "dnsConfig" }}
 {{- with index $.Values $key }}
