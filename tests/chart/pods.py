@@ -117,8 +117,12 @@ def test_everything_selects_the_proxies_and_nothing_else():
         found = objects("Helm 3", values)
         proxies = workload(found)["spec"]["template"]["metadata"]["labels"]
         test = one(found, "Pod", "-test")["metadata"]["labels"]
+        own = one(found, "NetworkPolicy", "-test")
+        hold(own["spec"]["podSelector"]["matchLabels"] == test, f"{values.name}: the test's policy is not the test's")
         selectors = {}
         for each in found:
+            if each is own:
+                continue
             spec = each.get("spec", {})
             selector = spec.get("podSelector", spec.get("selector"))
             if selector:

@@ -96,6 +96,17 @@ def test_the_collector_is_reached_with_traces():
     hold(not passes(outgoing, "to", pod("monitoring"), 9090), "more of the collector's namespace is reached")
 
 
+def test_the_test_asks_the_admin_port_and_nothing_else():
+    found = objects("Helm 3", values_file(example("minimal")))
+    spec = one(found, "NetworkPolicy", "-test")["spec"]
+    proxy = {"namespace": NAMESPACE, "labels": workload(found)["spec"]["template"]["metadata"]["labels"]}
+    hold(passes(spec["egress"], "to", proxy, 9901) and passes(spec["egress"], "to", DNS, 53, "UDP"),
+         "the test's pod does not reach the admin port by its name")
+    hold(not passes(spec["egress"], "to", proxy, 8443) and not passes(spec["egress"], "to", pod("prod"), 9901),
+         "the test's pod reaches more than the admin port")
+    hold("ingress" not in spec and "Ingress" in spec["policyTypes"], "the test's pod can be reached")
+
+
 def test_no_rule_is_wider_than_it_looks():
     """An empty list of peers is everybody: only clients may be that."""
     for base in ("minimal", "production", "rollout", "daemonset", "ingress-controller"):
@@ -107,4 +118,4 @@ def test_no_rule_is_wider_than_it_looks():
 
 
 TESTS = [test_who_comes_in, test_who_is_reached, test_the_collector_is_reached_with_traces,
-         test_no_rule_is_wider_than_it_looks]
+         test_the_test_asks_the_admin_port_and_nothing_else, test_no_rule_is_wider_than_it_looks]
