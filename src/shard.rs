@@ -155,7 +155,8 @@ impl Shard {
     /// A place among the connections of `client`, kept until it is dropped; none, and counted,
     /// where it has its share already. `Some(None)`: nobody's connections are counted.
     pub(crate) fn hold(&self, client: IpAddr) -> Option<Option<Held>> {
-        let most = self.view().snapshot.config.limits.client.connections_per_client;
+        let config = &self.view().snapshot.config;
+        let most = config.fleet.share(config.limits.client.connections_per_client);
         if most == 0 {
             return Some(None);
         }
