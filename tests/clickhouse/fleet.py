@@ -46,7 +46,9 @@ class Fleet:
             name = f"2001:db8:{chance.choice(('0', '1', 'a0'))}:{chance.randrange(1, 65536):x}::/64"
         else:
             name = f"{chance.getrandbits(64):016x}"
-        return {"name": name, "stack": chance.choice(STACKS), "wanders": chance.random() < 0.1}
+        # Some come late, some leave early.
+        days = chance.choice((range(DAYS),) * 8 + (range(36, DAYS), range(30)))
+        return {"name": name, "stack": chance.choice(STACKS), "wanders": chance.random() < 0.1, "days": days}
 
     def row(self, event, fields, moment=None):
         """An object as the proxy writes it: its time of writing tells any two apart."""
@@ -72,7 +74,8 @@ class Fleet:
 
     def census(self):
         chance, (times, end) = self.random, self.times()
-        client = chance.choice(self.clients)
+        day = min((end - START).days, DAYS - 1)
+        client = next(one for one in iter(lambda: chance.choice(self.clients), None) if day in one["days"])
         stack = chance.choice(STACKS) if client["wanders"] else client["stack"]
         row = {**times, "client": client["name"], "offered_max": chance.choice(OFFERED)}
         row["sni"] = chance.choice((None, "", "api.example.com", "Müller.example", f"h{chance.randrange(40)}.example"))

@@ -105,7 +105,7 @@ class Proxy:
 
     def __init__(self, binary, folder):
         command = [binary, "run", "-c", str(folder / "tlsfloor.toml")]
-        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE)
         self.lines, self.coming = [], queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
         start = self.wait_for("start")
@@ -117,10 +117,16 @@ class Proxy:
             self.coming.put(line.decode().rstrip("\n"))
         self.coming.put(None)
 
+    def next(self, end):
+        try:
+            return self.coming.get(timeout=max(0.01, end - time.monotonic()))
+        except queue.Empty:
+            raise RuntimeError(f"the proxy has been silent; the last it said: {self.lines[-1:]}") from None
+
     def wait_for(self, event, **fields):
         """The first line of this kind that has not been read yet."""
         end = time.monotonic() + DEADLINE
-        while (line := self.coming.get(timeout=max(0.01, end - time.monotonic()))) is not None:
+        while (line := self.next(end)) is not None:
             self.lines.append(line)
             row = json.loads(line)
             if row.get("event") == event and all(row.get(key) == value for key, value in fields.items()):
@@ -163,12 +169,13 @@ class Proxy:
 
     def reload(self):
         self.child.send_signal(1)
-        self.wait_for("reload", result="ok")
+        self.wait_for("reload", result="success")
 
     def stop(self):
         """Ends it; its last lines tell what no flush has told."""
         self.child.terminate()
-        while (line := self.coming.get(timeout=DEADLINE)) is not None:
+        end = time.monotonic() + DEADLINE
+        while (line := self.next(end)) is not None:
             self.lines.append(line)
         self.child.wait(DEADLINE)
 
@@ -194,7 +201,7 @@ def brownout_log(binary, folder):
     keys = {"upstream": Server(ThreadingHTTPServer(("127.0.0.1", 0), Api)).port, "legacy": Terminator().port,
             "brownout": begin.strftime("%Y-%m-%dT%H:%M:%SZ")}
     write = lambda rows: (folder / "tlsfloor.toml").write_text(CONFIG.format(rows=rows, **keys))
-    write(2)
+    write(100)
     proxies = []
     try:
         for _ in range(2):
@@ -204,8 +211,11 @@ def brownout_log(binary, folder):
                 # The first one is said at the start.
                 proxy.wait_for("stage", stage=stage)
                 proxy.clients()
+        # More than the table has room for: some of them are told as "other".
+        for number in range(120):
+            proxies[0].send(hello(f"n{number}.example.com"))
         # A census of another size ends the one before, told: rows of a second time.
-        write(100)
+        write(200)
         for proxy in proxies:
             proxy.reload()
             proxy.clients()
