@@ -305,8 +305,7 @@ FROM
     SELECT
         arraySort(groupArray((at, stage = 'brownout', toInt16(ifNull(percent, -1))))) AS every,
         -- Where it changes; what comes first has to be a beginning.
-        arrayFilter((move, before) -> move.2 != before.2, every,
-            arrayPushFront(arrayPopBack(every), (toDateTime(0, 'UTC'), 0, -1))) AS moves
+        arrayFilter((move, n) -> move.2 != if(n > 1, every[greatest(n, 2) - 1].2, 0), every, arrayEnumerate(every)) AS moves
     FROM tlsfloor.events
     WHERE event = 'stage' AND rollout IN ('', 'rollout')
         AND (stage_from = 'brownout') != (stage = 'brownout')

@@ -39,7 +39,7 @@ def brief(one, other):
     if isinstance(one, list) and isinstance(other, list):
         parts = [item for item in one if item not in other]
         return f"{len(one)} rows, of which only there {json.dumps(parts[:3], ensure_ascii=False)}"
-    return json.dumps(one, ensure_ascii=False)
+    return json.dumps(one, ensure_ascii=False, default=sorted)
 
 
 def counts(rows):
@@ -139,7 +139,7 @@ class Comparison:
         everything = {row.pop("all_connections") for row in rows}
         asked = [{**row, "first": moment(row["first"]), "last": moment(row["last"])} for row in rows]
         same("evidence", reported["in_use"], asked)
-        same("evidence: all", [reported["connections"]], list(everything))
+        same("evidence: all", {reported["connections"]} if reported["in_use"] else set(), everything)
         same("evidence: shares", [row["connections"] * 10**9 // reported["connections"] / 1e9 for row in asked], shares)
 
     def damaged(self):

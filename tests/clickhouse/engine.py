@@ -37,7 +37,9 @@ class Engine:
 
     def run(self, statement, parameters=None):
         answer = self.session.query(statement, "JSONEachRow", params=parameters or {})
-        return [json.loads(line) for line in answer.bytes().splitlines() if line]
+        # A damaged line is shown as it came, whatever its bytes are.
+        lines = answer.bytes().decode(errors="replace").split("\n")
+        return [json.loads(line) for line in lines if line]
 
     def ask(self, name, **parameters):
         """The rows of one of our queries."""

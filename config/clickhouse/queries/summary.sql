@@ -7,7 +7,7 @@ SELECT
     min(at) AS `from`,
     max(until) AS `to`,
     sum(total) AS connections,
-    sumIf(total, verdict = 'fail') AS failed,
+    sum(if(verdict = 'fail', total, total * 0)) AS failed,
     sum(failing) AS below,
     sumIf(failing, client = 'other') AS below_other,
     uniqExactIf(client, client NOT IN ('', 'other')) AS clients,
