@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS tlsfloor.events
     lane        LowCardinality(String),
     verdict     LowCardinality(String),
     stack       LowCardinality(String),
-    count       UInt64 CODEC(T64, ZSTD) COMMENT 'since the line before',
+    count       UInt64 COMMENT 'since the line before' CODEC(T64, ZSTD),
     rollout     LowCardinality(String),
     stage_from  LowCardinality(String),
     stage       LowCardinality(String),
@@ -103,7 +103,7 @@ CREATE TABLE IF NOT EXISTS tlsfloor.damaged
     received DateTime('UTC'),
     source   LowCardinality(String),
     fault    LowCardinality(String),
-    line     String CODEC(ZSTD) COMMENT 'its first 4096 bytes'
+    line     String COMMENT 'its first 4096 bytes' CODEC(ZSTD)
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(received)
@@ -172,7 +172,7 @@ WITH
             ('verdict', has(all_verdicts, text_of('verdict'))),
             ('version', is_text_or_none('version')), ('cipher', is_text_or_none('cipher'))],
         []) AS own,
-    arrayFirst(field -> NOT field.2, arrayConcat(common, own)).1 AS wrong
+    arrayFirst(field -> ifNull(field.2, 0) = 0, arrayConcat(common, own)).1 AS wrong
 SELECT
     kind AS event,
     multiIf(

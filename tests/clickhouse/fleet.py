@@ -32,7 +32,6 @@ class Fleet:
         self.random = random.Random(seed)
         self.number = 0
         self.clients = [self.client(number) for number in range(3000)]
-        self.lines = []
 
     def client(self, number):
         """An address, a network, a hash; with a stack, and whether it keeps to it."""
