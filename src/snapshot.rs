@@ -128,7 +128,7 @@ impl Snapshot {
         let uncovered = uncovered(&config, &sites);
         warnings.extend(doubtful.into_iter().chain(surprising).chain(uncovered));
         let capacity = Capacity::of(&config, basis.machine, metrics.workers());
-        warnings.extend(capacity.doubt(&config));
+        warnings.extend(capacity.doubt(&config).into_iter().chain(without_tickets(&config)));
         let snapshot = Self {
             generation,
             hash: files.hash(),
@@ -260,6 +260,18 @@ fn uncovered(config: &Config, sites: &Sites) -> Vec<Problem> {
             ),
         })
         .collect()
+}
+
+/// Several replicas, each with a secret of its own: said where the number of them is.
+fn without_tickets(config: &Config) -> Option<Problem> {
+    let replicas = config.fleet.replicas;
+    (replicas > 1 && config.tls.ticket_secret.is_none()).then(|| {
+        let text = format!(
+            "{replicas} of them without a tls.ticket_secret: a session resumes only on the one that \
+             it began on; make a secret by `openssl rand -base64 48`"
+        );
+        Problem::bare("fleet.replicas", text)
+    })
 }
 
 /// RFC 6797 6.1.

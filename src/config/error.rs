@@ -28,6 +28,9 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, column, key } = self;
+        if file.as_os_str().is_empty() {
+            return f.write_str(key);
+        }
         write!(f, "{}:{line}:{column} {key}", file.display())
     }
 }

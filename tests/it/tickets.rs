@@ -164,6 +164,18 @@ async fn with_another_secret_or_none_there_is_a_full_handshake_and_no_error() {
 }
 
 #[tokio::test]
+async fn a_fleet_without_a_secret_is_warned() {
+    let upstream = Upstream::text("hello").await;
+    let fleet = "[fleet]\nreplicas = 3\n";
+    let warning = "fleet.replicas: 3 of them without a tls.ticket_secret";
+    let without = Proxy::from_text(&format!("{}{fleet}", proxy::base(upstream.address)), |_| {});
+    assert!(without.warnings().lines().any(|line| line.starts_with(warning)));
+    for good in [with_secrets(&upstream, &["a"], fleet), Proxy::start(upstream.address)] {
+        assert!(!good.warnings().contains("fleet.replicas"), "{}", good.warnings());
+    }
+}
+
+#[tokio::test]
 async fn a_secret_is_replaced_with_overlap() {
     let upstream = Upstream::text("ok").await;
     let stages = [&["a"][..], &["a", "b"], &["b", "a"], &["b"]];
