@@ -15,6 +15,7 @@ from fleet import TLS
 
 SUITES = bytes.fromhex("0039003800350016001300 0a00330032002f000500040015001200090014001100080006000300ff".replace(" ", ""))
 HANDSHAKE, TLS10 = 22, b"\x03\x01"
+GOODBYE = bytes([21]) + TLS10 + b"\0\x02\x02\x28"  # an alert, so that the terminator logs why it ended
 SERVER_HELLO, CERTIFICATE = 2, 11
 
 
@@ -65,8 +66,21 @@ def offer(made, address):
                 length = int.from_bytes(body[3:6], "big")
                 certificate = hashlib.sha256(body[6 : 6 + length]).hexdigest()
                 break
+        raw.sendall(GOODBYE)
         return client, version, certificate
 
 
 def reaches(world):
-    """Stand-in."""
+    """Hellos of TLS 1.0 get the terminator's answer, and the terminator the clients' addresses."""
+    offers = [offer(world.made, pod["status"]["podIP"]) for pod in world.fleet.pods() for _ in range(3)]
+    right = (TLS10, world.terminator.fingerprint)
+    wrong = [seen for seen in offers if seen[1:] != right]
+    world.claims.hold("old hellos get today's terminator's answer, in TLS 1.0 and with its certificate", not wrong, wrong or f"{len(offers)} connections")
+    clients = [f"{host}:{port}" for (host, port), *_ in offers]
+
+    def untold():
+        text = world.cluster.kubectl("logs", "deployment/legacy")
+        return [client for client in clients if f"{client} [" not in text]
+
+    eventually("the terminator's log has every client", lambda: not untold(), within=30)
+    world.claims.hold("the terminator is told every client's own address and port", True, f"{clients[0]} and {len(clients) - 1} more")

@@ -45,11 +45,11 @@ def of_container(pod, container):
 
 def processes(pod, program):
     """Processes of a pod that run a program, by number: none where this is not the node."""
-    uid = pod["metadata"]["uid"]
+    ids = [status["containerID"].split("//")[1] for status in pod["status"].get("containerStatuses", []) if "containerID" in status]
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            groups = (folder / "cgroup").read_text().replace("_", "-")
-            if uid in groups and (folder / "comm").read_text().strip() == program:
+            groups = (folder / "cgroup").read_text()
+            if any(one in groups for one in ids) and (folder / "comm").read_text().strip() == program:
                 yield int(folder.name)
         except OSError:  # ended in the meantime
             continue

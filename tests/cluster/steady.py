@@ -26,7 +26,7 @@ def becomes_ready(world):
     found = [f"{pod['metadata']['name']}: {what}" for pod in pods for what in restricted.offences(pod)]
     claims.hold("live pods pass Pod Security restricted", not found, "; ".join(found))
     for pod in pods:
-        world.cluster.kubectl("exec", pod["metadata"]["name"], "-c", "tlsfloor", "--", "/tlsfloor", "--version")
+        world.cluster.kubectl("exec", pod["metadata"]["name"], "-c", "tlsfloor", "--", "/tlsfloor", "ready")
     claims.hold("`tlsfloor ready` in each pod says so", True)
     kernel_says(world, pods)
 
@@ -54,8 +54,8 @@ def sessions_resume(world):
         context = world.context()
         context.minimum_version = context.maximum_version = version
         first, second = random.sample(pods, 2)
-        session = visit(world, first, context, None).session
-        resumed[version.name] += visit(world, second, context, session).session_reused
+        session, _ = visit(world, first, context, None)
+        resumed[version.name] += visit(world, second, context, session)[1]
     total = sum(resumed.values())
     seen = f"{total} of {SESSIONS}: " + ", ".join(f"{version} {count}" for version, count in sorted(resumed.items()))
     world.claims.hold("more than 95 % of sessions resume on another pod", total > 0.95 * SESSIONS, seen)
@@ -65,8 +65,9 @@ def visit(world, address, context, session):
     """One request over a connection of its own; TLS 1.3 sends its tickets with the answer."""
     connection = Connection(world.made, (address, TLS), context, material.HOST, session)
     connection.get("/session")
+    session, resumed = connection.tls.session, connection.tls.session_reused
     connection.close()
-    return connection.tls
+    return session, resumed
 
 
 def image_rolls(world):

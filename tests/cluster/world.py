@@ -53,21 +53,34 @@ class World:
         self.open.callback(self.remove)
         name = {"name": self.cluster.namespace, "labels": restricted.LABELS}
         self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": name})
-        self.cluster.apply(
-            material.tls_secret("api-tls", self.old),
-            material.random_secret("tickets", "tickets.key"),
-            material.random_secret("admin", "token"),
-            material.config_map("api", tlsfloor__toml=material.API),
-            material.api_servers(self.images.first, self.images.pull),
-        )
-        self.cluster.rolled_out("api")
-        servers = [f"http://{pod['status']['podIP']}:8080" for pod in self.cluster.get("pods", labels="app=api")]
-        self.release = Release(self.cluster, RELEASE, self.images, servers)
+        self.surroundings()
+        servers = [f"http://{address}:8080" for address in self.addresses("api")]
+        [terminator] = self.addresses("legacy")
+        self.release = Release(self.cluster, RELEASE, self.images, servers, f"{terminator}:{material.LEGACY_PORT}")
         self.release.apply()
         self.logs = Logs(self.fleet, self.folder)
         self.open.callback(self.logs.close)
         self.cluster.rolled_out(self.release.deployment)
         self.reach()
+
+    def surroundings(self):
+        """What is there before tlsfloor is."""
+        self.cluster.apply(
+            material.tls_secret("api-tls", self.old),
+            material.tls_secret("legacy-tls", self.terminator),
+            material.random_secret("tickets", "tickets.key"),
+            material.random_secret("admin", "token"),
+            material.config_map("api", tlsfloor__toml=material.API),
+            material.config_map("legacy", haproxy__cfg=material.TERMINATOR),
+            material.api_servers(self.images.first, self.images.pull),
+            material.terminator(self.images.legacy, self.images.pull),
+        )
+        for deployment in ("api", "legacy"):
+            self.cluster.rolled_out(deployment)
+
+    def addresses(self, app):
+        """Where the pods of an app are."""
+        return [pod["status"]["podIP"] for pod in self.cluster.get("pods", labels=f"app={app}")]
 
     def reach(self):
         """Follows the endpoints, and says what to do where pods cannot be reached from here."""
