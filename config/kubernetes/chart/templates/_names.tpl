@@ -21,6 +21,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: proxy
 {{- end -}}
 
+{{/* Of the pod of `helm test`, which is none of the proxies. */}}
+{{- define "tlsfloor.testSelector" -}}
+app.kubernetes.io/name: {{ include "tlsfloor.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end -}}
+
 {{/* Labels of objects. Not of pods: a new version of the chart alone must not restart any. */}}
 {{- define "tlsfloor.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
