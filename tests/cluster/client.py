@@ -91,10 +91,13 @@ class Connection:
 
 
 class Ready:
-    """Where new connections may go: what the Service's endpoints list, as they change."""
+    """Where new connections may go: to the Service, or to what its endpoints list, as they change.
+
+    The second is what a load balancer does that knows pods, and needs no proxy on the node.
+    """
 
     def __init__(self, cluster, service, port):
-        self.port, self.addresses = port, []
+        self.port, self.addresses, self.service = port, [], None
         self.watch = Watch(cluster, ["endpoints", service], self.told)
 
     def told(self, endpoints):
@@ -105,8 +108,19 @@ class Ready:
             found += [(address["ip"], ports[0]) for address in subset.get("addresses") or [] if ports]
         self.addresses = found
 
+    def by_service(self, service):
+        """Goes through the Service from now on, if its own address works from here."""
+        address = service["spec"].get("clusterIP"), next(p["port"] for p in service["spec"]["ports"] if p["name"] == self.port)
+        try:
+            socket.create_connection(address, timeout=3).close()
+            self.service = address
+        except OSError:
+            pass
+
     def one(self):
         """An address for a new connection."""
+        if self.service:
+            return self.service
         addresses = self.addresses
         if not addresses or not self.watch.alive():
             raise ConnectionError("the Service has no endpoint that is ready")

@@ -64,7 +64,7 @@ class Fleet:
 
     def hashes(self):
         """The configuration in force on each replica."""
-        return self.each(lambda pod: self.metric(pod, "tlsfloor_config_hash"))
+        return self.each(lambda pod: f"{int(self.metric(pod, 'tlsfloor_config_hash')):012x}")
 
     def certificates(self):
         """Which certificate each replica serves, by its SHA-256."""

@@ -16,7 +16,10 @@ CHART = Path(__file__).resolve().parents[2] / "config/kubernetes/chart"
 
 def command(*words, given=None, timeout=180):
     """Standard output of a command that has to succeed."""
-    done = subprocess.run(words, input=given, capture_output=True, text=True, timeout=timeout)
+    try:
+        done = subprocess.run(words, input=given, capture_output=True, text=True, timeout=timeout)
+    except FileNotFoundError as missing:
+        raise Broken(f"{words[0]} is not in PATH, and is needed") from missing
     if done.returncode != 0:
         raise Broken(f"{' '.join(map(str, words))} ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
     return done.stdout

@@ -83,7 +83,7 @@ def image_rolls(world):
         running(load)
     images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
     new = before.isdisjoint(pod["metadata"]["name"] for pod in pods)
-    world.claims.hold("every replica is a new pod of the new image", new and images == {world.images.second}, images)
+    world.claims.hold("every replica is a new pod of the new image", new and images == {world.images.second}, ", ".join(images))
     world.none_lost("a rolling image update", load)
 
 

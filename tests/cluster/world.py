@@ -88,6 +88,8 @@ class World:
         self.open.callback(self.ready.watch.close)
         eventually("the Service lists the replicas", lambda: self.ready.addresses)
         pod = self.fleet.pods()[0]
+        self.ready.by_service(self.cluster.get("service", self.release.service))
+        print(f"clients come {'through the Service' if self.ready.service else 'to the pods that its endpoints list'}", flush=True)
         try:
             self.fleet.certificate(pod)
         except OSError as problem:
@@ -111,17 +113,18 @@ class World:
         self.claims.hold(f"{during} loses 0 requests", not load.lost, f"{len(load.lost)} lost: {load.lost[:5]}" if load.lost else seen)
 
     def tell(self):
-        """The state of the pods, for who reads a failure."""
-        print(self.cluster.kubectl("get", "pods", "-o", "wide"), file=sys.stderr)
-        for pod in self.fleet.pods():
-            events = self.cluster.events(pod["metadata"]["name"])
-            print(f"{pod['metadata']['name']}: " + "; ".join(events[-4:]), file=sys.stderr)
+        """The state of the pods, for who reads a failure; it may be that there is none to ask."""
+        with contextlib.suppress(Broken, OSError):
+            print(self.cluster.kubectl("get", "pods", "-o", "wide"), file=sys.stderr)
+            for pod in self.fleet.pods():
+                events = self.cluster.events(pod["metadata"]["name"])
+                print(f"{pod['metadata']['name']}: " + "; ".join(events[-4:]), file=sys.stderr)
 
     def remove(self):
         """Takes the namespace with everything in it; pods first, and without their minute of grace."""
         self.cluster.kubectl("delete", "deployments,replicasets", "--all", "--cascade=orphan")
         self.cluster.kubectl("delete", "pods", "--all", "--grace-period=1")
-        command("kubectl", "delete", "namespace", self.cluster.namespace, "--timeout=180s", timeout=200)
+        command("kubectl", "delete", "namespace", self.cluster.namespace, "--ignore-not-found", "--timeout=180s", timeout=200)
 
     def close(self):
         """Ends everything that was begun."""

@@ -76,7 +76,7 @@ def broken_secret(world, check):
     who = "the init container" if check else "the replica itself"
     claims = world.claims
     claims.hold(f"a replica with a broken secret never becomes ready, and {who} says why", True, f"{pod}: {why}")
-    claims.hold("the replicas before it stay", still == good, still)
+    claims.hold("the replicas before it stay", still == good, ", ".join(sorted(still)))
     world.none_lost("a rollout that cannot succeed, and its way back", load)
 
 
