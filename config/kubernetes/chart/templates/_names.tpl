@@ -68,3 +68,8 @@ metadata:
 {{- define "tlsfloor.configMapName" -}}
 {{- default (include "tlsfloor.fullname" .) .Values.existingConfigMap -}}
 {{- end -}}
+
+{{/* A text as the lines of a block scalar in `data`, without blanks on lines that are empty. */}}
+{{- define "tlsfloor.block" -}}
+{{- regexReplaceAll "(?m)^ +$" (trim . | nindent 4) "" -}}
+{{- end -}}

@@ -28,7 +28,7 @@ at cut deprecation expires from sunset until
 {{- else if kindIs "string" .value -}}
 {{- $moment := regexMatch "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$" .value -}}
 {{- if and $moment (has $key (splitList " " (include "tlsfloor.toml.moments" .))) -}}{{ .value }}
-{{- else -}}{{ toRawJson .value | replace "\u007f" "\\u007f" }}{{- end -}}
+{{- else -}}{{ toRawJson .value }}{{- end -}}
 {{- else -}}
 {{ printf "%d" (int64 .value) }}
 {{- end -}}
