@@ -21,7 +21,8 @@ def arrives(world):
     release, fleet = world.release, world.fleet
     before, wanted = state(world), {world.new.fingerprint}
     with world.load() as load:
-        world.cluster.apply(material.tls_secret("api-tls", world.new))
+        world.served = world.new
+        world.cluster.apply(material.tls_secret("api-tls", world.served))
         release.marked = True
         release.apply()
         eventually("every replica serves the new certificate", lambda: set(fleet.certificates().values()) == wanted, SWAP)
@@ -64,7 +65,7 @@ def deleted_secret(world):
         now = state(world)
     world.claims.hold("a Secret deleted under running replicas changes nothing", now == before, "" if now == before else now)
     world.none_lost("the deletion of a Secret", load)
-    world.cluster.apply(material.tls_secret("api-tls", world.new))
+    world.cluster.apply(material.tls_secret("api-tls", world.served))
 
 
 def state(world):

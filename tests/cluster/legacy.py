@@ -1,21 +1,31 @@
 """Old hellos: from the client's bytes to today's terminator, and the address that it is told.
 
-`run` calls `reaches`. The hello is written byte by byte, so that it does not matter what the TLS
-library of this machine still speaks: TLS 1.0 as OpenSSL 0.9.8 offers it (RFC 2246 section 7.4.1.2).
-The answer to it is in clear: the terminator's version, and its certificate.
+`world` deploys the terminator, which is the chart's own example; `run` calls `reaches`. One hello is
+written byte by byte, so that it does not matter what the TLS library of this machine still speaks:
+TLS 1.0 as OpenSSL 0.9.8 offers it (RFC 2246 section 7.4.1.2). The answer to it is in clear: version
+and certificate. What the terminator logs of clients, it logs of requests, so some ask by the library.
 """
 
 import hashlib
 import os
+import re
 import socket
+import ssl
 import struct
+import warnings
 
-from claims import eventually
+import material
+from claims import Broken, eventually
+from client import Connection
 from fleet import TLS
+from kube import CHART
+
+EXAMPLE = CHART.parent / "examples/legacy-nginx.yaml"
+NAME, PORT = "legacy-nginx", 8443
 
 SUITES = bytes.fromhex("0039003800350016001300 0a00330032002f000500040015001200090014001100080006000300ff".replace(" ", ""))
 HANDSHAKE, TLS10 = 22, b"\x03\x01"
-GOODBYE = bytes([21]) + TLS10 + b"\0\x02\x02\x28"  # an alert, so that the terminator logs why it ended
+GOODBYE = bytes([21]) + TLS10 + b"\0\x02\x02\x28"  # handshake_failure: it was only asking
 SERVER_HELLO, CERTIFICATE = 2, 11
 
 
@@ -70,17 +80,51 @@ def offer(made, address):
         return client, version, certificate
 
 
+def terminator(cluster, image, pull, api):
+    """The example's objects, with what an operator changes in it: image, certificate, API server."""
+    for text in EXAMPLE.read_text().split("\n---\n"):
+        version = re.search(r"^apiVersion: (\S+)", text, re.MULTILINE).group(1)
+        if version not in cluster.apis:
+            continue
+        text = text.replace("namespace: tlsfloor", f"namespace: {cluster.namespace}").replace("secretName: api-tls", "secretName: legacy-tls")
+        # Its API server by address: not every cluster of a test has a DNS.
+        text = re.sub(r"resolver [^;]*;", "", text).replace("orders.prod.svc.cluster.local", api)
+        text = text.replace("namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: prod } }", "podSelector: { matchLabels: { app: api } }")
+        text = re.sub(r"image: (\S+)", lambda default: f"image: {image or default.group(1)}\n          imagePullPolicy: {pull}", text)
+        yield from cluster.parse(text)
+
+
 def reaches(world):
     """Hellos of TLS 1.0 get the terminator's answer, and the terminator the clients' addresses."""
-    offers = [offer(world.made, pod["status"]["podIP"]) for pod in world.fleet.pods() for _ in range(3)]
+    pods = [pod["status"]["podIP"] for pod in world.fleet.pods()]
+    offers = [offer(world.made, pod) for pod in pods for _ in range(3)]
     right = (TLS10, world.terminator.fingerprint)
     wrong = [seen for seen in offers if seen[1:] != right]
-    world.claims.hold("old hellos get today's terminator's answer, in TLS 1.0 and with its certificate", not wrong, wrong or f"{len(offers)} connections")
-    clients = [f"{host}:{port}" for (host, port), *_ in offers]
+    claims = world.claims
+    claims.hold("old hellos get today's terminator's answer, in TLS 1.0 and with its certificate", not wrong, wrong or f"{len(offers)} connections")
+    clients = [asks(world, pod) for pod in pods]
 
-    def untold():
-        text = world.cluster.kubectl("logs", "deployment/legacy")
-        return [client for client in clients if f"{client} [" not in text]
+    def told():
+        text = world.cluster.kubectl("logs", "-l", f"app.kubernetes.io/name={NAME}", "--tail=-1")
+        return all(re.search(rf'^{re.escape(host)} TLSv1 \S+ "GET /old/{port} HTTP/1.1" 200$', text, re.MULTILINE) for host, port in clients)
 
-    eventually("the terminator's log has every client", lambda: not untold(), within=30)
-    world.claims.hold("the terminator is told every client's own address and port", True, f"{clients[0]} and {len(clients) - 1} more")
+    eventually("the terminator's log has every client with its own address", told, within=30)
+    claims.hold("requests over TLS 1.0 are answered there, and it knows each client's address", True, ", ".join(host for host, _ in clients))
+
+
+def asks(world, address):
+    """A whole request over TLS 1.0; the client's address, whose port is in the path."""
+    context = ssl.create_default_context(cadata=world.terminator.chain)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        connection = Connection(world.made, (address, TLS), context, material.HOST)
+    except (ssl.SSLError, ValueError) as problem:
+        raise Broken(f"no request over TLS 1.0 by {ssl.OPENSSL_VERSION}: {problem}") from problem
+    status, body, _ = connection.get(f"/old/{connection.client[1]}")
+    connection.close()
+    if status != 200 or body != material.ANSWER:
+        raise Broken(f"a request over TLS 1.0 got status {status} with {len(body)} bytes")
+    return connection.client

@@ -13,8 +13,7 @@ from pathlib import Path
 from kube import command
 
 HOST = "api.example.com"
-USER, HAPROXY_USER = 65532, 99
-LEGACY_PORT = 8443
+USER = 65532
 MARK, MARKED = "/mark", b"the second configuration\n"
 ANSWER = b"answer of the sample api\n" * 600  # 15 KB: more than one record, less than a window
 
@@ -35,23 +34,6 @@ servers = ["http://127.0.0.1:9"]
 
 [[routes]]
 respond = {{ status = 200, body = '''{ANSWER.decode()}''' }}
-"""
-
-TERMINATOR = f"""
-global
-  log stdout format raw daemon
-
-defaults
-  mode http
-  log global
-  option httplog
-  timeout connect 5s
-  timeout client 30s
-  timeout server 30s
-
-frontend legacy
-  bind :{LEGACY_PORT} accept-proxy ssl crt /secrets/site.pem ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0
-  http-request return status 200
 """
 
 
@@ -94,40 +76,26 @@ def config_map(name, **files):
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key.replace("__", "."): text for key, text in files.items()}}
 
 
-def api_servers(image, pull):
+def api_servers(image, pull, replicas=2):
     """The sample API: our own image, answering by itself on a plain port; no other image is needed."""
-    probe = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
-    items = [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}]
-    return workload("api", image, pull, USER, "/etc/tlsfloor", items, probe, replicas=2)
-
-
-def terminator(image, pull):
-    """Today's terminator: HAProxy at OpenSSL's level 0, told by PROXY headers who the client is."""
-    probe = {"tcpSocket": {"port": LEGACY_PORT}, "periodSeconds": 1}
-    items = [{"key": "tls.crt", "path": "site.pem"}, {"key": "tls.key", "path": "site.pem.key"}]
-    return workload("legacy", image, pull, HAPROXY_USER, "/usr/local/etc/haproxy", items, probe, replicas=1)
-
-
-def workload(name, image, pull, user, folder, items, probe, replicas):
-    """A Deployment of one container, with the ConfigMap of its name and the Secret NAME-tls."""
     container = {
-        "name": name,
+        "name": "api",
         "image": image,
         "imagePullPolicy": pull,
-        "readinessProbe": probe,
-        "volumeMounts": [{"name": "config", "mountPath": folder}, {"name": "secrets", "mountPath": "/secrets"}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/tlsfloor"}, {"name": "secrets", "mountPath": "/secrets"}],
         "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
     }
     spec = {
         "automountServiceAccountToken": False,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user, "fsGroup": user, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {"runAsNonRoot": True, "runAsUser": USER, "fsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
         "volumes": [
-            {"name": "config", "configMap": {"name": name}},
-            {"name": "secrets", "secret": {"secretName": f"{name}-tls", "defaultMode": 0o440, "items": items}},
+            {"name": "config", "configMap": {"name": "api"}},
+            {"name": "secrets", "secret": {"secretName": "api-tls", "defaultMode": 0o440}},
         ],
     }
-    labels = {"app": name}
+    labels = {"app": "api"}
     template = {"metadata": {"labels": labels}, "spec": spec}
     deployment = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": deployment}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api"}, "spec": deployment}

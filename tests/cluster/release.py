@@ -4,15 +4,16 @@
 manifests are the chart's own, applied as they are. Nothing is set here only to make a phase pass.
 """
 
+import legacy
 import material
 
 
 class Release:
     """One release of the chart: what is said in its values, and what its objects are called."""
 
-    def __init__(self, cluster, name, images, servers, terminator):
+    def __init__(self, cluster, name, images, servers, terminators):
         self.cluster, self.name, self.images = cluster, name, images
-        self.servers, self.terminator = servers, terminator
+        self.servers, self.terminators = servers, terminators
         self.image, self.replicas = images.first, 3
         self.certificate = "api-tls"
         self.check = True  # the init container that runs `tlsfloor check`
@@ -50,7 +51,7 @@ class Release:
             "service": {"type": "ClusterIP"},
             "networkPolicy": {
                 "monitoring": anybody,  # the test asks each admin port itself
-                "egress": {"upstreams": to_pods("api", 8080), "legacy": to_pods("legacy", material.LEGACY_PORT)},
+                "egress": {"upstreams": to_pods("app", "api", 8080), "legacy": to_pods("app.kubernetes.io/name", legacy.NAME, legacy.PORT)},
             },
             "podDisruptionBudget": {"enabled": "policy/v1" in self.cluster.apis},
         }
@@ -65,10 +66,10 @@ class Release:
             "reload": {"poll": "2s"},
             "upstreams": [{"name": "api", "servers": self.servers}],
             "routes": routes,
-            "rollout": {"legacy": self.terminator},
+            "rollout": {"legacy": self.terminators, "proxy_protocol": self.images.proxy_protocol},
         }
 
 
-def to_pods(app, port):
-    """A rule of a network policy: pods of an app, by one port."""
-    return [{"to": [{"podSelector": {"matchLabels": {"app": app}}}], "ports": [port]}]
+def to_pods(label, value, port):
+    """A rule of a network policy: pods with a label, by one port."""
+    return [{"to": [{"podSelector": {"matchLabels": {label: value}}}], "ports": [port]}]

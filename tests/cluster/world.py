@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import legacy
 import material
 import restricted
 from claims import Broken, eventually
@@ -28,8 +29,9 @@ class Images:
 
     first: str
     second: str
-    legacy: str
+    legacy: str | None  # the example's own
     pull: str
+    proxy_protocol: str
 
 
 class World:
@@ -46,6 +48,7 @@ class World:
         self.old = material.certificate(self.folder, "old")
         self.new = material.certificate(self.folder, "new")
         self.terminator = material.certificate(self.folder, "terminator", "rsa")
+        self.served = self.old  # what the Secret has
         (self.folder / "trusted.pem").write_text(self.old.chain + self.new.chain)
 
     def build(self):
@@ -54,9 +57,9 @@ class World:
         name = {"name": self.cluster.namespace, "labels": restricted.LABELS}
         self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": name})
         self.surroundings()
-        servers = [f"http://{address}:8080" for address in self.addresses("api")]
-        [terminator] = self.addresses("legacy")
-        self.release = Release(self.cluster, RELEASE, self.images, servers, f"{terminator}:{material.LEGACY_PORT}")
+        servers = [f"http://{address}:8080" for address in self.addresses("app=api")]
+        terminators = [f"{address}:{legacy.PORT}" for address in self.addresses(f"app.kubernetes.io/name={legacy.NAME}")]
+        self.release = Release(self.cluster, RELEASE, self.images, servers, terminators)
         self.release.apply()
         self.logs = Logs(self.fleet, self.folder)
         self.open.callback(self.logs.close)
@@ -71,16 +74,16 @@ class World:
             material.random_secret("tickets", "tickets.key"),
             material.random_secret("admin", "token"),
             material.config_map("api", tlsfloor__toml=material.API),
-            material.config_map("legacy", haproxy__cfg=material.TERMINATOR),
             material.api_servers(self.images.first, self.images.pull),
-            material.terminator(self.images.legacy, self.images.pull),
         )
-        for deployment in ("api", "legacy"):
-            self.cluster.rolled_out(deployment)
+        self.cluster.rolled_out("api")
+        [api, *_] = self.addresses("app=api")
+        self.cluster.apply(*legacy.terminator(self.cluster, self.images.legacy, self.images.pull, api))
+        self.cluster.rolled_out(legacy.NAME)
 
-    def addresses(self, app):
-        """Where the pods of an app are."""
-        return [pod["status"]["podIP"] for pod in self.cluster.get("pods", labels=f"app={app}")]
+    def addresses(self, labels):
+        """Where the pods with these labels are."""
+        return [pod["status"]["podIP"] for pod in self.cluster.get("pods", labels=labels)]
 
     def reach(self):
         """Follows the endpoints, and says what to do where pods cannot be reached from here."""
