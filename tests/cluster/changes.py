@@ -25,24 +25,34 @@ def arrives(world):
         world.cluster.apply(material.tls_secret("api-tls", world.served))
         release.marked = True
         release.apply()
-        eventually("every replica serves the new certificate", lambda: set(fleet.certificates().values()) == wanted, SWAP)
-        eventually("every replica answers by the new configuration", lambda: set(fleet.each(lambda pod: mark(world, pod)).values()) == {200}, SWAP)
+        eventually(
+            "every replica serves the new certificate", lambda: set(fleet.certificates().values()) == wanted, SWAP
+        )
+        eventually("every replica answers by the new configuration", lambda: set(marks(world)) == {200}, SWAP)
         eventually("all replicas show one configuration", lambda: len(set(fleet.hashes().values())) == 1, SWAP)
         running(load)
     now, claims = state(world), world.claims
-    claims.hold("a changed Secret and ConfigMap reach every replica", now["certificates"] == wanted, f"{len(now['pods'])} replicas")
+    claims.hold(
+        "a changed Secret and ConfigMap reach every replica",
+        now["certificates"] == wanted,
+        f"{len(now['pods'])} replicas",
+    )
     hashes = now["hashes"]
-    claims.hold("they show as one generation", len(hashes) == 1 and hashes != before["hashes"], f"tlsfloor_config_hash {', '.join(before['hashes'] | hashes)}")
+    claims.hold(
+        "they show as one generation",
+        len(hashes) == 1 and hashes != before["hashes"],
+        f"tlsfloor_config_hash {', '.join(before['hashes'] | hashes)}",
+    )
     claims.hold("no replica was restarted for it", now["pods"] == before["pods"], counted(now["pods"]))
     world.none_lost("a change of Secret and ConfigMap", load)
 
 
 def broken_stays_out(world):
     """A ConfigMap with a mistake, and its mending."""
-    fleet, claims, before = world.fleet, world.claims, state(world)
+    claims, before = world.claims, state(world)
     good = world.cluster.get("configmap", world.release.config)["data"]
     with world.load() as load:
-        write(world, {**good, "tlsfloor.toml": good["tlsfloor.toml"] + "\n[limits]\nheader_tmieout = \"1s\"\n"})
+        write(world, {**good, "tlsfloor.toml": good["tlsfloor.toml"] + '\n[limits]\nheader_tmieout = "1s"\n'})
         eventually("every replica says that the reload failed", lambda: successes(world) == {0}, SWAP)
         worse = state(world)
         told = {name: said(world, name) for name in before["pods"]}
@@ -50,8 +60,12 @@ def broken_stays_out(world):
         eventually("every replica is content again", lambda: successes(world) == {1}, SWAP)
     claims.hold("a broken ConfigMap changes nothing but the metric", worse == before, "" if worse == before else worse)
     untold = [name for name, line in told.items() if not line]
-    claims.hold("each replica's log names the file, the line and the key", not untold, untold or next(iter(told.values())))
-    claims.hold("mending it brings the metric back, and nothing else", state(world) == before, f"{len(before['pods'])} replicas")
+    claims.hold(
+        "each replica's log names the file, the line and the key", not untold, untold or next(iter(told.values()))
+    )
+    claims.hold(
+        "mending it brings the metric back, and nothing else", state(world) == before, f"{len(before['pods'])} replicas"
+    )
     world.none_lost("a broken ConfigMap and its mending", load)
 
 
@@ -60,10 +74,16 @@ def deleted_secret(world):
     fleet, before = world.fleet, state(world)
     with world.load() as load:
         world.cluster.kubectl("delete", "secret", "api-tls")
-        eventually("the kubelet misses the Secret at every replica", lambda: all(fleet.each(lambda pod: missed(world, pod)).values()), SWAP)
+        eventually(
+            "the kubelet misses the Secret at every replica",
+            lambda: all(fleet.each(lambda pod: missed(world, pod)).values()),
+            SWAP,
+        )
         running(load)
         now = state(world)
-    world.claims.hold("a Secret deleted under running replicas changes nothing", now == before, "" if now == before else now)
+    world.claims.hold(
+        "a Secret deleted under running replicas changes nothing", now == before, "" if now == before else now
+    )
     world.none_lost("the deletion of a Secret", load)
     world.cluster.apply(material.tls_secret("api-tls", world.served))
 
@@ -89,14 +109,15 @@ def successes(world):
     return set(world.fleet.each(lambda pod: world.fleet.metric(pod, "tlsfloor_config_last_reload_success")).values())
 
 
-def mark(world, pod):
-    """What a replica answers where only the new configuration has a route of its own."""
-    connection = Connection(world.made, (pod["status"]["podIP"], TLS), world.context(), material.HOST)
-    try:
-        status, body, _ = connection.get(material.MARK)
-        return status if body == material.MARKED else None
-    finally:
-        connection.close()
+def marks(world):
+    """What each replica answers where only the new configuration has a route of its own."""
+    for pod in world.fleet.pods():
+        connection = Connection(world.made, (pod["status"]["podIP"], TLS), world.context(), material.HOST)
+        try:
+            status, body, _ = connection.get(material.MARK)
+            yield status if body == material.MARKED else None
+        finally:
+            connection.close()
 
 
 def write(world, data):

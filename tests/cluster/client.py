@@ -110,7 +110,8 @@ class Ready:
 
     def by_service(self, service):
         """Goes through the Service from now on, if its own address works from here."""
-        address = service["spec"].get("clusterIP"), next(p["port"] for p in service["spec"]["ports"] if p["name"] == self.port)
+        ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+        address = service["spec"].get("clusterIP"), ports[self.port]
         try:
             socket.create_connection(address, timeout=3).close()
             self.service = address

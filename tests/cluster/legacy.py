@@ -23,7 +23,7 @@ from kube import CHART
 EXAMPLE = CHART.parent / "examples/legacy-nginx.yaml"
 NAME, PORT = "legacy-nginx", 8443
 
-SUITES = bytes.fromhex("0039003800350016001300 0a00330032002f000500040015001200090014001100080006000300ff".replace(" ", ""))
+SUITES = bytes.fromhex("00390038003500160013000a00330032002f000500040015001200090014001100080006000300ff")
 HANDSHAKE, TLS10 = 22, b"\x03\x01"
 GOODBYE = bytes([21]) + TLS10 + b"\0\x02\x02\x28"  # handshake_failure: it was only asking
 SERVER_HELLO, CERTIFICATE = 2, 11
@@ -86,12 +86,20 @@ def terminator(cluster, image, pull, api):
         version = re.search(r"^apiVersion: (\S+)", text, re.MULTILINE).group(1)
         if version not in cluster.apis:
             continue
-        text = text.replace("namespace: tlsfloor", f"namespace: {cluster.namespace}").replace("secretName: api-tls", "secretName: legacy-tls")
-        # Its API server by address: not every cluster of a test has a DNS.
-        text = re.sub(r"resolver [^;]*;", "", text).replace("orders.prod.svc.cluster.local", api)
-        text = text.replace("namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: prod } }", "podSelector: { matchLabels: { app: api } }")
-        text = re.sub(r"image: (\S+)", lambda default: f"image: {image or default.group(1)}\n          imagePullPolicy: {pull}", text)
+        for pattern, said in adapted(cluster, image, pull, api):
+            text = re.sub(pattern, said, text)
         yield from cluster.parse(text)
+
+
+def adapted(cluster, image, pull, api):
+    """Patterns, and what stands in their place."""
+    yield "namespace: tlsfloor", f"namespace: {cluster.namespace}"
+    yield "secretName: api-tls", "secretName: legacy-tls"
+    yield r"image: (\S+)", "image: " + (image or r"\1") + f"\n          imagePullPolicy: {pull}"
+    # Its API server by address: not every cluster of a test has a DNS.
+    yield r"resolver [^;]*;", ""
+    yield r"orders\.prod\.svc\.cluster\.local", api
+    yield r"namespaceSelector: \{ matchLabels: \{ kubernetes.io/metadata.name: prod \} \}", "podSelector: { matchLabels: { app: api } }"
 
 
 def reaches(world):
@@ -101,15 +109,26 @@ def reaches(world):
     right = (TLS10, world.terminator.fingerprint)
     wrong = [seen for seen in offers if seen[1:] != right]
     claims = world.claims
-    claims.hold("old hellos get today's terminator's answer, in TLS 1.0 and with its certificate", not wrong, wrong or f"{len(offers)} connections")
+    claims.hold(
+        "old hellos get today's terminator's answer, in TLS 1.0 and with its certificate",
+        not wrong,
+        wrong or f"{len(offers)} connections",
+    )
     clients = [asks(world, pod) for pod in pods]
 
     def told():
         text = world.cluster.kubectl("logs", "-l", f"app.kubernetes.io/name={NAME}", "--tail=-1")
-        return all(re.search(rf'^{re.escape(host)} TLSv1 \S+ "GET /old/{port} HTTP/1.1" 200$', text, re.MULTILINE) for host, port in clients)
+        return all(
+            re.search(rf'^{re.escape(host)} TLSv1 \S+ "GET /old/{port} HTTP/1.1" 200$', text, re.MULTILINE)
+            for host, port in clients
+        )
 
     eventually("the terminator's log has every client with its own address", told, within=30)
-    claims.hold("requests over TLS 1.0 are answered there, and it knows each client's address", True, ", ".join(host for host, _ in clients))
+    claims.hold(
+        "requests over TLS 1.0 are answered there, and it knows each client's address",
+        True,
+        ", ".join(host for host, _ in clients),
+    )
 
 
 def asks(world, address):

@@ -62,7 +62,13 @@ def certificate(folder, name, kind="ec"):
 def tls_secret(name, pair):
     """A Secret as cert-manager writes it."""
     data = {"tls.crt": pair.chain, "tls.key": pair.key}
-    return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": name}, "stringData": data}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": name},
+        "stringData": data,
+    }
 
 
 def random_secret(name, key):
@@ -73,7 +79,12 @@ def random_secret(name, key):
 
 def config_map(name, **files):
     """A ConfigMap of some files; `a__b` is a.b."""
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key.replace("__", "."): text for key, text in files.items()}}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name},
+        "data": {key.replace("__", "."): text for key, text in files.items()},
+    }
 
 
 def api_servers(image, pull, replicas=2):
@@ -83,12 +94,24 @@ def api_servers(image, pull, replicas=2):
         "image": image,
         "imagePullPolicy": pull,
         "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
-        "volumeMounts": [{"name": "config", "mountPath": "/etc/tlsfloor"}, {"name": "secrets", "mountPath": "/secrets"}],
-        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/etc/tlsfloor"},
+            {"name": "secrets", "mountPath": "/secrets"},
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
     }
     spec = {
         "automountServiceAccountToken": False,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": USER, "fsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
         "containers": [container],
         "volumes": [
             {"name": "config", "configMap": {"name": "api"}},

@@ -51,7 +51,10 @@ class Release:
             "service": {"type": "ClusterIP"},
             "networkPolicy": {
                 "monitoring": anybody,  # the test asks each admin port itself
-                "egress": {"upstreams": to_pods("app", "api", 8080), "legacy": to_pods("app.kubernetes.io/name", legacy.NAME, legacy.PORT)},
+                "egress": {
+                    "upstreams": to_pods("app", "api", 8080),
+                    "legacy": to_pods("app.kubernetes.io/name", legacy.NAME, legacy.PORT),
+                },
             },
             "podDisruptionBudget": {"enabled": "policy/v1" in self.cluster.apis},
         }

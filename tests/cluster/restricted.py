@@ -45,7 +45,11 @@ def of_container(pod, container):
 
 def processes(pod, program):
     """Processes of a pod that run a program, by number: none where this is not the node."""
-    ids = [status["containerID"].split("//")[1] for status in pod["status"].get("containerStatuses", []) if "containerID" in status]
+    ids = [
+        status["containerID"].split("//")[1]
+        for status in pod["status"].get("containerStatuses", [])
+        if "containerID" in status
+    ]
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             groups = (folder / "cgroup").read_text()

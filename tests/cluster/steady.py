@@ -35,14 +35,20 @@ def kernel_says(world, pods):
     """The processes themselves, where their /proc is in sight."""
     numbers = [number for pod in pods for number in restricted.processes(pod, "tlsfloor")]
     if not numbers:
-        print("  --  the node's processes are not in sight from here: the kernel was not asked what they may", flush=True)
+        print(
+            "  --  the node's processes are not in sight from here: the kernel was not asked what they may", flush=True
+        )
         return
     allowed = [restricted.of_process(number) for number in numbers]
     user = {str(material.USER)}
     right = {"users": user, "capabilities": {0}, "no_new_privileges": ["1"], "seccomp": ["2"]}
     wrong = [seen for seen in allowed if seen != right]
     claims = world.claims
-    claims.hold("the kernel gives each process no capability, a filter of system calls and no way to more", not wrong, wrong or f"{len(numbers)} processes")
+    claims.hold(
+        "the kernel gives each process no capability, a filter of system calls and no way to more",
+        not wrong,
+        wrong or f"{len(numbers)} processes",
+    )
 
 
 def sessions_resume(world):
@@ -83,7 +89,9 @@ def image_rolls(world):
         running(load)
     images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
     new = before.isdisjoint(pod["metadata"]["name"] for pod in pods)
-    world.claims.hold("every replica is a new pod of the new image", new and images == {world.images.second}, ", ".join(images))
+    world.claims.hold(
+        "every replica is a new pod of the new image", new and images == {world.images.second}, ", ".join(images)
+    )
     world.none_lost("a rolling image update", load)
 
 
@@ -118,4 +126,8 @@ def report_adds_up(world):
     answer = json.loads(command(world.binary, "report", "--format", "json", given=lines))
     seen = f"{answer['connections']} reported, {world.made.count} made, logs of {len(files)} pods"
     claims = world.claims
-    claims.hold("`kubectl logs` of all pods into `tlsfloor report` gives the number of connections made", answer["connections"] == world.made.count, seen)
+    claims.hold(
+        "`kubectl logs` of all pods into `tlsfloor report` gives the number of connections made",
+        answer["connections"] == world.made.count,
+        seen,
+    )

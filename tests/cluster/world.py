@@ -58,7 +58,9 @@ class World:
         self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": name})
         self.surroundings()
         servers = [f"http://{address}:8080" for address in self.addresses("app=api")]
-        terminators = [f"{address}:{legacy.PORT}" for address in self.addresses(f"app.kubernetes.io/name={legacy.NAME}")]
+        terminators = [
+            f"{address}:{legacy.PORT}" for address in self.addresses(f"app.kubernetes.io/name={legacy.NAME}")
+        ]
         self.release = Release(self.cluster, RELEASE, self.images, servers, terminators)
         self.release.apply()
         self.logs = Logs(self.fleet, self.folder)
@@ -92,12 +94,17 @@ class World:
         eventually("the Service lists the replicas", lambda: self.ready.addresses)
         pod = self.fleet.pods()[0]
         self.ready.by_service(self.cluster.get("service", self.release.service))
-        print(f"clients come {'through the Service' if self.ready.service else 'to the pods that its endpoints list'}", flush=True)
+        print(
+            f"clients come {'through the Service' if self.ready.service else 'to the pods that its endpoints list'}",
+            flush=True,
+        )
         try:
             self.fleet.certificate(pod)
         except OSError as problem:
             address = pod["status"]["podIP"]
-            raise Broken(f"pods cannot be reached from here ({address}:{TLS}: {problem}); see \"Where it runs\" in tests/cluster/run") from problem
+            raise Broken(
+                f'pods cannot be reached from here ({address}:{TLS}: {problem}); see "Where it runs" in tests/cluster/run'
+            ) from problem
 
     def context(self):
         """What a client trusts, and no session of before."""
@@ -111,9 +118,15 @@ class World:
         """Holds that a phase's load was answered to the last request."""
         for kind in Load.KINDS:
             if load.answered[kind] < least / 4:
-                raise Broken(f"{during}: only {load.answered[kind]} requests of the kind {kind}; too few to tell anything")
+                raise Broken(
+                    f"{during}: only {load.answered[kind]} requests of the kind {kind}; too few to tell anything"
+                )
         seen = f"{load.total()} answered, {load.again} asked again on a kept connection, {len(load.pods)} pods"
-        self.claims.hold(f"{during} loses 0 requests", not load.lost, f"{len(load.lost)} lost: {load.lost[:5]}" if load.lost else seen)
+        self.claims.hold(
+            f"{during} loses 0 requests",
+            not load.lost,
+            f"{len(load.lost)} lost: {load.lost[:5]}" if load.lost else seen,
+        )
 
     def tell(self):
         """The state of the pods, for who reads a failure; it may be that there is none to ask."""
@@ -127,7 +140,15 @@ class World:
         """Takes the namespace with everything in it; pods first, and without their minute of grace."""
         self.cluster.kubectl("delete", "deployments,replicasets", "--all", "--cascade=orphan")
         self.cluster.kubectl("delete", "pods", "--all", "--grace-period=1")
-        command("kubectl", "delete", "namespace", self.cluster.namespace, "--ignore-not-found", "--timeout=180s", timeout=200)
+        command(
+            "kubectl",
+            "delete",
+            "namespace",
+            self.cluster.namespace,
+            "--ignore-not-found",
+            "--timeout=180s",
+            timeout=200,
+        )
 
     def close(self):
         """Ends everything that was begun."""

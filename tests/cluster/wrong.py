@@ -34,7 +34,9 @@ def killed_pod(world):
     world.cluster.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
     pods = eventually("the fleet is whole again", lambda: fleet.all_ready(replicas))
     names = [pod["metadata"]["name"] for pod in pods]
-    world.claims.hold("a killed pod comes back as another one", victim not in names, f"{victim} went, {', '.join(names)} are ready")
+    world.claims.hold(
+        "a killed pod comes back as another one", victim not in names, f"{victim} went, {', '.join(names)} are ready"
+    )
 
 
 def killed_process(world):
