@@ -7,15 +7,25 @@ import json
 import random
 import ssl
 from collections import Counter
+from types import SimpleNamespace
 
 import material
 import restricted
 from claims import eventually
-from client import Connection
+from client import Connection, Load
 from fleet import TLS
 from kube import command
 
 SESSIONS = 60
+
+
+def losses_count(world):
+    """Before anything is said of 0 lost requests: these clients do see one that is lost."""
+    closed = SimpleNamespace(one=lambda: (world.fleet.pods()[0]["status"]["podIP"], 1))
+    with Load(world.made, closed, world.context, material.HOST, material.ANSWER) as load:
+        eventually("clients of a closed port count what they lose", lambda: len(load.lost) >= 8)
+    lost = f"{len(load.lost)} lost, {load.total()} answered"
+    world.claims.hold("clients that are refused count each request as lost", load.total() == 0, lost)
 
 
 def becomes_ready(world):

@@ -91,7 +91,7 @@ class World:
         """Follows the endpoints, and says what to do where pods cannot be reached from here."""
         self.ready = Ready(self.cluster, self.release.service, "https")
         self.open.callback(self.ready.watch.close)
-        eventually("the Service lists the replicas", lambda: self.ready.addresses)
+        eventually("the Service lists the replicas", self.ready.addresses)
         pod = self.fleet.pods()[0]
         self.ready.by_service(self.cluster.get("service", self.release.service))
         print(

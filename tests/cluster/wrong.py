@@ -46,15 +46,18 @@ def killed_process(world):
     if not numbers:
         print("  --  the node's processes are not in sight from here: none was killed by a signal", flush=True)
         return
-    os.kill(numbers[0], signal.SIGKILL)
     name = pod["metadata"]["name"]
 
     def back():
         again = world.cluster.get("pod", name)
         return ready(again) and restarts(again) == restarts(pod) + 1 and fleet.all_ready(world.release.replicas)
 
-    eventually("the killed container runs again", back)
-    world.claims.hold("a killed container comes back in its pod", True, f"{name} was restarted once")
+    with world.load() as load:
+        running(load)
+        os.kill(numbers[0], signal.SIGKILL)
+        eventually("the killed container runs again", back)
+    seen = f"{name} was restarted once; {len(load.lost)} of {load.total() + len(load.lost)} requests went with it"
+    world.claims.hold("a killed container comes back in its pod", True, seen)
     with world.load() as load:
         running(load)
     world.none_lost("the time after it", load, least=20)
