@@ -137,6 +137,11 @@ impl UpstreamShard {
         self.duration.observe(duration);
     }
 
+    /// A request that was sent to no server, so that it took no time of one.
+    pub fn unsent(&self, outcome: UpstreamOutcome) {
+        self.outcomes.add([outcome.index()]);
+    }
+
     /// A request that is sent once more, or is not because the budget is spent.
     pub fn retry(&self, reason: RetryReason) {
         self.retries.add([reason.index()]);

@@ -133,13 +133,17 @@ impl Pool {
         let key = self.key(&request, terms.client);
         let timer = self.timers.timer();
         let place = match &self.admission {
-            Some(admission) => Some(Box::pin(admission.enter(&timer)).await?),
+            Some(admission) => {
+                let entered = Box::pin(admission.enter(&timer)).await;
+                Some(entered.map_err(|error| self.unsent(error))?)
+            }
             None => None,
         };
         self.budget.earn();
         let mut course = Course::new(self.fleet.config.retry.tries);
         loop {
-            let server = course.server(self, key).ok_or(UpstreamError::NoServer)?;
+            let server = course.server(self, key);
+            let server = server.ok_or_else(|| self.unsent(UpstreamError::NoServer))?;
             let mut attempt = Attempt::begin(self, &server, terms.waits);
             let kept = course.may_use_kept().then(|| server.kept(offer, self.timers.now()));
             let (mut link, may_be_stale) = match kept.flatten() {
@@ -176,6 +180,14 @@ impl Pool {
                 }
             }
         }
+    }
+
+    /// Counts a request that no server gets: there is no attempt that would.
+    fn unsent(&self, error: UpstreamError) -> UpstreamError {
+        if let Some(shard) = self.fleet.metrics.shard(self.worker) {
+            shard.unsent(error.outcome());
+        }
+        error
     }
 
     /// The request to send again after a failure.

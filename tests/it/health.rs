@@ -187,6 +187,8 @@ async fn with_every_server_down_the_answer_is_a_503_at_once() {
         assert_eq!(answer.field("retry-after"), "1");
     }
     assert_eq!(requests(&other), before);
+    let unsent = "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"no_server\"}";
+    assert_eq!(proxy.metric(unsent).await, 2.0);
     switch.store(200, Ordering::SeqCst);
     proxy.stand(&["down", "up"]).await;
     assert_eq!(statuses(&proxy, 2).await, [200; 2]);

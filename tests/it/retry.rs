@@ -147,6 +147,8 @@ async fn requests_beyond_the_most_wait_and_beyond_the_queue_are_told_to_come_bac
     assert_eq!(turned.field("retry-after"), "1");
     assert_eq!(turned.field("proxy-status"), "tlsfloor; error=connection_limit_reached");
     assert_eq!(arrived.load(Ordering::SeqCst), 1, "one at a time");
+    let unsent = "tlsfloor_upstream_requests_total{upstream=\"api\",outcome=\"overloaded\"}";
+    assert_eq!(proxy.metric(unsent).await, 1.0);
     gate.add_permits(2);
     assert_eq!(first.await.unwrap().status, 200);
     assert_eq!(waiting.await.unwrap().status, 200);

@@ -1,0 +1,78 @@
+{{/* The proxy's configuration: what the user says, and what the chart knows where they are silent. */}}
+
+{{/* The most replicas there can be: a smaller share makes a fuse blow early instead of late. */}}
+{{- define "tlsfloor.replicas.most" -}}
+{{- ternary .Values.autoscaling.max .Values.replicas .Values.autoscaling.enabled | int64 -}}
+{{- end -}}
+
+{{- define "tlsfloor.replicas.least" -}}
+{{- ternary .Values.autoscaling.min .Values.replicas .Values.autoscaling.enabled | int64 -}}
+{{- end -}}
+
+{{/* As JSON: { listen: {...}, ... }, only keys that the chart has something to say about. */}}
+{{- define "tlsfloor.config.own" -}}
+{{- $values := .Values -}}
+{{- $address := $values.ports.address -}}
+{{- $http := list -}}
+{{- if $values.ports.http -}}{{- $http = list (printf "%s:%d" $address (int64 $values.ports.http)) -}}{{- end -}}
+{{- $listen := dict
+    "https" (list (printf "%s:%d" $address (int64 $values.ports.https)))
+    "http" $http
+    "admin" (printf "%s:%d" $address (int64 $values.ports.admin))
+    "admin_token" "/secrets/admin/token" -}}
+{{- with dig "requests" "cpu" "" $values.resources -}}
+{{- $_ := set $listen "workers" (include "tlsfloor.cpus" . | int64) -}}
+{{- end -}}
+{{- if $values.proxyProtocol.enabled -}}
+{{- $_ := set $listen "proxy_protocol_from" $values.proxyProtocol.from -}}
+{{- end -}}
+{{- $tls := dict -}}
+{{- if $values.tickets.secretName -}}
+{{- $_ := set $tls "ticket_secret" "/secrets/tickets/tickets.key" -}}
+{{- end -}}
+{{- $certificates := list -}}
+{{- range $values.certificates -}}
+{{- $certificates = append $certificates (dict "chain" (printf "/secrets/%s/tls.crt" .name) "key" (printf "/secrets/%s/tls.key" .name)) -}}
+{{- end -}}
+{{- if $certificates -}}{{- $_ := set $tls "certificates" $certificates -}}{{- end -}}
+{{- $own := dict "listen" $listen "tls" $tls "drain" $values.drain -}}
+{{- if ne $values.kind "DaemonSet" -}}
+{{- $_ := set $own "fleet" (dict "replicas" (include "tlsfloor.replicas.most" . | int64)) -}}
+{{- end -}}
+{{- if ne (int64 $values.service.ports.https.port) 443 -}}
+{{- $_ := set $own "plain_http" (dict "https_port" $values.service.ports.https.port) -}}
+{{- end -}}
+{{- toJson $own -}}
+{{- end -}}
+
+{{/*
+As JSON: config with the chart's own keys where it has none. Not by sprig's merge, to which a 0, a
+false or an empty list of the user's is as good as nothing.
+*/}}
+{{- define "tlsfloor.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- range $table, $keys := include "tlsfloor.config.own" . | fromJson -}}
+{{- if not (hasKey $config $table) -}}{{- $_ := set $config $table dict -}}{{- end -}}
+{{- $inner := index $config $table -}}
+{{- range $key, $value := $keys -}}
+{{- if not (hasKey $inner $key) -}}{{- $_ := set $inner $key $value -}}{{- end -}}
+{{- end -}}
+{{- if not $inner -}}{{- $_ := unset $config $table -}}{{- end -}}
+{{- end -}}
+{{- toJson $config -}}
+{{- end -}}
+
+{{/* Seconds from SIGTERM, or from preStop, until the process has ended by itself; and a reserve. */}}
+{{- define "tlsfloor.grace" -}}
+{{- $drain := (include "tlsfloor.config" . | fromJson).drain -}}
+{{- add (include "tlsfloor.seconds" $drain.delay) (include "tlsfloor.seconds" $drain.grace) (include "tlsfloor.seconds" $drain.linger) (int64 .Values.preStopSleepSeconds) 5 -}}
+{{- end -}}
+
+{{/* Annotation of pods: what only a restart takes up. Everything else reloads in place. */}}
+{{- define "tlsfloor.restarts" -}}
+{{- $config := include "tlsfloor.config" . | fromJson -}}
+{{- if or .Values.configText .Values.existingConfigMap -}}
+{{- else -}}
+{{- dict "workers" (dig "listen" "workers" 0 $config) "format" (dig "log" "format" "json" $config) "traces" (dig "traces" dict $config) | toJson | sha256sum -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,87 @@
+{{/*
+What values can say that cannot be meant. Each template prints one line a contradiction, with the
+mend; contradictions.yaml gathers them all. What can be told from one value alone is in the schema.
+*/}}
+
+{{- define "tlsfloor.wrong.source" -}}
+{{- $sources := list -}}
+{{- range list "config" "configText" "existingConfigMap" -}}
+{{- if index $.Values . -}}{{- $sources = append $sources . -}}{{- end -}}
+{{- end }}
+{{- if not $sources }}
+config is empty: say at least config.upstreams, the API servers, e.g. [{ name: api, servers: ["http://api.prod.svc.cluster.local:8080"] }]
+{{- else if gt (len $sources) 1 }}
+{{ join " and " $sources }} are given: the configuration comes from one of them, clear the others
+{{- else if and .Values.config (not .Values.config.upstreams) }}
+config.upstreams is empty: say the API servers, e.g. [{ name: api, servers: ["http://api.prod.svc.cluster.local:8080"] }]
+{{- end }}
+{{- if and .Values.existingConfigMap .Values.files }}
+files are given with existingConfigMap: put them into {{ .Values.existingConfigMap }}, the chart does not write it
+{{- end }}
+{{- if hasKey .Values.files "tlsfloor.toml" }}
+files has tlsfloor.toml, which the chart writes: give it as configText
+{{- end }}
+{{- end -}}
+
+{{- define "tlsfloor.wrong.secrets" -}}
+{{- $kubectl := printf "kubectl -n %s create secret generic" .Release.Namespace }}
+{{- if not .Values.admin.tokenSecretName }}
+admin.tokenSecretName is empty: the admin port is beyond loopback, for probes and scraping, so whoever changes something there has to show a token. Make one: {{ $kubectl }} tlsfloor-admin --from-literal=token="$(openssl rand -hex 32)" and set admin.tokenSecretName=tlsfloor-admin
+{{- end }}
+{{- $many := or (eq .Values.kind "DaemonSet") (gt (include "tlsfloor.replicas.most" . | int) 1) }}
+{{- if and $many (not .Values.tickets.secretName) (not (dig "tls" "ticket_secret" "" .Values.config)) }}
+tickets.secretName is empty and there is more than one replica: clients could resume a session only on the one they began it with. Make a secret: {{ $kubectl }} tlsfloor-tickets --from-literal=tickets.key="$(openssl rand -base64 48)" and set tickets.secretName=tlsfloor-tickets
+{{- end }}
+{{- if not (or .Values.configText .Values.existingConfigMap .Values.certificates (dig "tls" "certificates" list .Values.config)) }}
+certificates is empty: name a Secret with tls.crt and tls.key, e.g. [{ name: api, secretName: api-tls }]. Make one: kubectl -n {{ .Release.Namespace }} create secret tls api-tls --cert=api.crt --key=api.key, or let cert-manager do it
+{{- end }}
+{{- $names := list "admin" "tickets" }}
+{{- range concat .Values.certificates .Values.secrets }}
+{{- if has .name $names }}
+certificates and secrets: {{ .name }} is there twice{{ if has .name (list "admin" "tickets") }}, the chart has it itself{{ end }}; the name is a folder in /secrets, choose another
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- end -}}
+
+{{- define "tlsfloor.wrong.drain" -}}
+{{- $least := include "tlsfloor.grace" . | int }}
+{{- $said := int .Values.terminationGracePeriodSeconds }}
+{{- if and $said (lt $said $least) }}
+terminationGracePeriodSeconds is {{ $said }}, but a drain takes up to {{ $least }} seconds (preStopSleepSeconds, drain.delay, drain.grace, drain.linger and 5): requests would be killed; say {{ $least }} or more, or leave it 0
+{{- end }}
+{{- $version := .Capabilities.KubeVersion.Version }}
+{{- if and .Values.preStopSleepSeconds (semverCompare "<1.30-0" $version) }}
+preStopSleepSeconds needs Kubernetes 1.30, this is {{ $version }}: use drain.delay, which works everywhere
+{{- end }}
+{{- $update := .Values.updateStrategy }}
+{{- if and (has (toString $update.maxUnavailable) (list "0" "0%")) (has (toString $update.maxSurge) (list "0" "0%")) }}
+updateStrategy.maxUnavailable and updateStrategy.maxSurge are both 0: no pod could ever be replaced; let one of them be more
+{{- end }}
+{{- end -}}
+
+{{- define "tlsfloor.wrong.memory" -}}
+{{- $limit := dig "limits" "memory" "" .Values.resources }}
+{{- $request := dig "requests" "memory" "" .Values.resources }}
+{{- $ceiling := dig "limits" "memory" "" .Values.config }}
+{{- if and $limit $ceiling }}
+{{- if ge (include "tlsfloor.bytes" $ceiling | int64) (include "tlsfloor.bytes" $limit | int64) }}
+resources.limits.memory is {{ $limit }}, not above config.limits.memory, {{ $ceiling }}: the kernel would kill the proxy before it says no; raise the first, or leave out the second (then it is four fifths of the first)
+{{- end }}
+{{- end }}
+{{- if and $limit $request }}
+{{- if gt (include "tlsfloor.bytes" $request | int64) (include "tlsfloor.bytes" $limit | int64) }}
+resources.requests.memory is {{ $request }}, above resources.limits.memory, {{ $limit }}: no cluster takes such a pod
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "tlsfloor.wrong.versions" -}}
+{{- $version := .Capabilities.KubeVersion.Version }}
+{{- if and (not .Values.security.hostUsers) (semverCompare "<1.25-0" $version) }}
+security.hostUsers is false, which needs Kubernetes 1.25; this is {{ $version }}
+{{- end }}
+{{- if and .Values.service.trafficDistribution (semverCompare "<1.31-0" $version) }}
+service.trafficDistribution needs Kubernetes 1.31, this is {{ $version }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,75 @@
+{{/* What objects are called, and the labels on them. */}}
+
+{{- define "tlsfloor.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "tlsfloor.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 55 | trimSuffix "-" -}}
+{{- else if contains (include "tlsfloor.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 55 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "tlsfloor.name" .) | trunc 55 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What never changes in an object's life: selectors are made of these. */}}
+{{- define "tlsfloor.selector" -}}
+app.kubernetes.io/name: {{ include "tlsfloor.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: proxy
+{{- end -}}
+
+{{/* Of the pod of `helm test`, which is none of the proxies. */}}
+{{- define "tlsfloor.testSelector" -}}
+app.kubernetes.io/name: {{ include "tlsfloor.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end -}}
+
+{{/* Labels of objects. Not of pods: a new version of the chart alone must not restart any. */}}
+{{- define "tlsfloor.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "tlsfloor.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The head of an object: (dict "root" $ "suffix" "-admin" "labels" {} "annotations" {}). */}}
+{{- define "tlsfloor.metadata" -}}
+{{- $annotations := merge (dict) (default dict .annotations) .root.Values.commonAnnotations -}}
+metadata:
+  name: {{ include "tlsfloor.fullname" .root }}{{ .suffix }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "tlsfloor.labels" .root | nindent 4 }}
+    {{- with .labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with $annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "tlsfloor.image" -}}
+{{- $tag := default .Chart.AppVersion .Values.image.tag -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ $tag }}
+{{- end -}}
+{{- end -}}
+
+{{- define "tlsfloor.configMapName" -}}
+{{- default (include "tlsfloor.fullname" .) .Values.existingConfigMap -}}
+{{- end -}}
+
+{{/* A text as the lines of a block scalar in `data`, without blanks on lines that are empty. */}}
+{{- define "tlsfloor.block" -}}
+{{- regexReplaceAll "(?m)^ +$" (trim . | nindent 4) "" -}}
+{{- end -}}
