@@ -12,6 +12,9 @@ use crate::label::labels;
 pub enum Phase {
     /// Accept and serve.
     Serve,
+    /// Accept and serve, but each answer over HTTP/1.1 is its connection's last: a client that is
+    /// busy has moved on before anything closes, and no request of it crosses the close.
+    Leave,
     /// Accept no more; end each connection after what it is doing.
     Drain,
     /// End at once.

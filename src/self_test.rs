@@ -29,12 +29,18 @@ pub struct SelfTest {
 impl SelfTest {
     /// Today's floor, the floor of each strict host, and then `what_if`, policies that only count.
     #[must_use]
-    pub fn new(written: &config::SelfTest, sites: &Sites, what_if: Vec<(String, Policy)>) -> Self {
+    pub fn new(
+        written: &config::SelfTest,
+        fleet: &config::Fleet,
+        sites: &Sites,
+        what_if: Vec<(String, Policy)>,
+    ) -> Self {
         let of = |host| sites.find(Some(host)).policy.clone();
         let strict = written.strict.iter().map(|one| (one.host.to_string(), of(&one.host)));
         let today = (FLOOR.to_owned(), of(&written.host));
         let policies = [today].into_iter().chain(strict).chain(what_if).collect();
-        Self { policies, quota: RefusalLog::within(Duration::from_secs(1), written.rate) }
+        let rate = fleet.share(written.rate);
+        Self { policies, quota: RefusalLog::within(Duration::from_secs(1), rate) }
     }
 
     /// Whether `client` may have one more answer in this second.

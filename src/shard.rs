@@ -41,6 +41,7 @@ pub(crate) struct Shard {
     /// What it shares with the others; off the request path, or read only.
     pub shared: Shared,
     view: RefCell<Rc<View>>,
+    leaving: Cell<bool>,
     draining: Cell<bool>,
 }
 
@@ -101,6 +102,7 @@ impl Shard {
             chance: Chance::default(),
             shared,
             view: RefCell::new(Rc::new(view)),
+            leaving: Cell::new(false),
             draining: Cell::new(false),
         }
     }
@@ -118,6 +120,16 @@ impl Shard {
         let gone = |pool: &&Rc<Pool>| !next.pools.iter().any(|stays| Rc::ptr_eq(pool, stays));
         view.pools.iter().filter(gone).for_each(|pool| pool.retire());
         next
+    }
+
+    /// From now on each answer over HTTP/1.1 is its connection's last.
+    pub(crate) fn leave(&self) {
+        self.leaving.set(true);
+    }
+
+    /// Whether it is so.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.get()
     }
 
     /// From now on connections end after what they are doing.
@@ -155,7 +167,8 @@ impl Shard {
     /// A place among the connections of `client`, kept until it is dropped; none, and counted,
     /// where it has its share already. `Some(None)`: nobody's connections are counted.
     pub(crate) fn hold(&self, client: IpAddr) -> Option<Option<Held>> {
-        let most = self.view().snapshot.config.limits.client.connections_per_client;
+        let config = &self.view().snapshot.config;
+        let most = config.fleet.share(config.limits.client.connections_per_client);
         if most == 0 {
             return Some(None);
         }

@@ -159,7 +159,8 @@ fn tested(config: &Config, sites: &Sites) -> Option<SelfTest> {
     let written = config.self_test.as_ref()?;
     let policies = &sites.find(Some(&written.host)).what_if;
     let names = config.policies.iter().map(|policy| policy.name.to_string());
-    Some(SelfTest::new(written, sites, names.zip(policies.iter().cloned()).collect()))
+    let what_if = names.zip(policies.iter().cloned()).collect();
+    Some(SelfTest::new(written, &config.fleet, sites, what_if))
 }
 
 /// What has to be shown at the admin port.

@@ -105,6 +105,7 @@ async fn run(setup: Setup) {
         }
         std::future::pending::<()>().await;
     };
+    tokio::task::spawn_local(leave(Rc::clone(&shard), phase.clone()));
     let mut draining = phase.clone();
     tokio::select! {
         () = reached(&mut draining, Phase::Drain) => {}
@@ -147,6 +148,11 @@ fn open(
             shard.timers.wake_all();
         }
     });
+}
+
+async fn leave(shard: Rc<Shard>, mut phase: watch::Receiver<Phase>) {
+    reached(&mut phase, Phase::Leave).await;
+    shard.leave();
 }
 
 /// Waits until `app` has come to `goal` (or is gone).

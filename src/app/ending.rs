@@ -34,6 +34,7 @@ impl App {
         let started = Instant::now();
         tracing::info!(event = "drain", step = "not_ready", open = self.loads.total());
         self.progress.say(Readiness::Draining);
+        self.progress.enter(Phase::Leave);
         let mut open = self.loads.total();
         let in_time = async {
             sleep(drain.delay).await;

@@ -134,13 +134,13 @@ impl Census {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.doubt();
             self.flush().await;
         }
     }
 
     /// Tells everything that has been noted since the last time.
     pub async fn flush(&self) {
+        self.doubt();
         let window = self.window();
         tell(&self.book, window).await;
         self.log_totals(window);
@@ -165,7 +165,8 @@ impl Census {
         if let Some(doubt) = found
             && !self.has_doubted.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!(event = "census", state = "doubtful", "{doubt}");
+            // Not as a row: `report` would take it for a damaged one.
+            tracing::warn!(event = "config", "{doubt}");
         }
     }
 }

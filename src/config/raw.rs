@@ -200,7 +200,8 @@ pub(super) struct TlsHost {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Fleet {
-    /// How many there are; each has its share of what is set for all (the fuses).
+    /// How many there are; each has its share of what is set for all: the fuses,
+    /// `limits.connections_per_client`, `self_test.rate`.
     #[schemars(with = "shape::Replicas")]
     pub replicas: Option<Number>,
 }
@@ -383,7 +384,8 @@ pub(super) struct Limits {
     /// What the process may have of memory; 0B: four fifths of what its cgroup has.
     #[schemars(with = "shape::Size")]
     pub memory: Option<Text>,
-    /// Open connections of one client, an IPv4 address or IPv6 /64; 0: no limit.
+    /// Open connections of one client, an IPv4 address or IPv6 /64, with all replicas of `[fleet]`
+    /// together; 0: no limit.
     #[schemars(with = "shape::Cap")]
     pub connections_per_client: Option<Number>,
     /// Requests after which a connection is ended; 0: no limit.

@@ -37,7 +37,8 @@ pub(super) struct Raw {
     /// Certificates for all these names; absent: those that `[[tls.hosts]]` or `[tls]` has for them.
     #[schemars(with = "Vec<raw::Certificate>")]
     pub certificates: Vec<Spanned<raw::Certificate>>,
-    /// Answers a second for one client (IPv4 address or IPv6 /64) and replica; beyond: 429.
+    /// Answers a second for one client (IPv4 address or IPv6 /64), by all replicas of `[fleet]`
+    /// together; beyond: 429.
     #[schemars(with = "shape::Rate")]
     pub rate: Option<Number>,
 }

@@ -186,6 +186,15 @@ pub struct Fleet {
     pub replicas: u32,
 }
 
+impl Fleet {
+    /// What one replica has of a number that is set for all. Rounded up: with uneven shares the fleet
+    /// may have a little more than was set, never less because of it, and 0 stays 0.
+    #[must_use]
+    pub fn share(&self, whole: u32) -> u32 {
+        whole.div_ceil(self.replicas.max(1))
+    }
+}
+
 /// `[reload]`: how changes of files come into force.
 #[derive(Clone, Debug, Serialize)]
 pub struct Reload {

@@ -109,12 +109,17 @@ impl Deadline {
     }
 }
 
-/// Says on the last response of an HTTP/1.1 connection that it is the last.
+/// Says on the last response of an HTTP/1.1 connection that it is the last: it has served its share,
+/// or the process is about to end. Over HTTP/2 a GOAWAY says so in its own time and loses nothing.
 pub(super) fn last<B>(client: &Client, view: &View, version: Version, response: &mut Response<B>) {
-    let most = view.snapshot.config.limits.client.requests_per_connection;
-    if most == 0 || version == Version::HTTP_2 || client.activity.requests() < most {
+    if version == Version::HTTP_2 {
         return;
     }
-    client.shard.counters.limit(Limit::RequestsPerConnection);
+    let most = view.snapshot.config.limits.client.requests_per_connection;
+    if most > 0 && client.activity.requests() >= most {
+        client.shard.counters.limit(Limit::RequestsPerConnection);
+    } else if !client.shard.is_leaving() {
+        return;
+    }
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }

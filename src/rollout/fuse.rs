@@ -85,6 +85,10 @@ impl Fuse {
 }
 
 #[cfg(test)]
+#[path = "fuse_balancing.rs"]
+mod balancing;
+
+#[cfg(test)]
 mod tests {
     use std::{
         net::{IpAddr, Ipv4Addr},

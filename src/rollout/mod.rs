@@ -90,7 +90,7 @@ impl Rollouts {
         control: &Control,
         (files, metrics): (&Files, &Metrics),
     ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let make = Make { files, metrics: &metrics.rollouts, replicas: config.fleet.replicas };
+        let make = Make { files, metrics: &metrics.rollouts, fleet: &config.fleet };
         let mut problems = Vec::new();
         let tls = make.rollout(&config.rollout, control.tls(), true);
         let tls = tls.map_err(|found| problems.extend(found)).ok();
@@ -129,7 +129,7 @@ const PLAIN_HTTP: &str = "plain_http.rollout";
 struct Make<'a> {
     files: &'a Files,
     metrics: &'a RolloutMetrics,
-    replicas: u32,
+    fleet: &'a config::Fleet,
 }
 
 impl Make<'_> {
@@ -149,11 +149,8 @@ impl Make<'_> {
             }
         };
         let scope = if tls { "" } else { "plain HTTP: " };
-        // Rounded up: a fleet that is uneven must not stop too early.
-        let fuse = written
-            .fuse
-            .clone()
-            .map(|fuse| Fuse { refused: fuse.refused.div_ceil(self.replicas.max(1)), ..fuse });
+        let fuse = written.fuse.clone();
+        let fuse = fuse.map(|fuse| Fuse { refused: self.fleet.share(fuse.refused), ..fuse });
         Ok(Rollout {
             legacy: written.legacy.clone(),
             header: written.lane.and_then(|lane| lane.proxy_protocol),

@@ -132,18 +132,15 @@ impl Pool {
     ) -> Result<Answered, UpstreamError> {
         let key = self.key(&request, terms.client);
         let timer = self.timers.timer();
+        let unsent = |error| self.unsent(error);
         let place = match &self.admission {
-            Some(admission) => {
-                let entered = Box::pin(admission.enter(&timer)).await;
-                Some(entered.map_err(|error| self.unsent(error))?)
-            }
+            Some(admission) => Some(Box::pin(admission.enter(&timer)).await.map_err(unsent)?),
             None => None,
         };
         self.budget.earn();
         let mut course = Course::new(self.fleet.config.retry.tries);
         loop {
-            let server = course.server(self, key);
-            let server = server.ok_or_else(|| self.unsent(UpstreamError::NoServer))?;
+            let server = course.server(self, key).ok_or_else(|| unsent(UpstreamError::NoServer))?;
             let mut attempt = Attempt::begin(self, &server, terms.waits);
             let kept = course.may_use_kept().then(|| server.kept(offer, self.timers.now()));
             let (mut link, may_be_stale) = match kept.flatten() {

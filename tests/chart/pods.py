@@ -5,10 +5,11 @@ that Helm 4 renders the same.
 """
 
 import copy
+import os
 
 import yaml
 
-from chart import CHART, EXAMPLES, example, hold, merged, objects, one, values_file, workload
+from chart import CHART, EXAMPLES, HELMS, example, hold, merged, objects, one, run, values_file, workload
 
 
 def rendered(changes, base="minimal", version="1.37.0"):
@@ -118,7 +119,8 @@ def test_everything_selects_the_proxies_and_nothing_else():
         proxies = workload(found)["spec"]["template"]["metadata"]["labels"]
         test = one(found, "Pod", "-test")["metadata"]["labels"]
         own = one(found, "NetworkPolicy", "-test")
-        hold(own["spec"]["podSelector"]["matchLabels"] == test, f"{values.name}: the test's policy is not the test's")
+        its = own["spec"]["podSelector"]["matchLabels"].items()
+        hold(its <= test.items() and not its <= proxies.items(), f"{values.name}: the test's policy is not the test's")
         selectors = {}
         for each in found:
             if each is own:
@@ -225,6 +227,22 @@ def test_extras_reach_their_place():
             continue
         hold(each["metadata"]["labels"].get("cl") == "1", f"{each['kind']} has no common label")
         hold(each["metadata"]["annotations"].get("ca") == "1", f"{each['kind']} has no common annotation")
+
+
+def test_notes_say_what_to_look_at():
+    """Rendered on installation only, whose dry run asks for no cluster in Helm 4 alone."""
+    for values in EXAMPLES:
+        done = run(HELMS["Helm 4"], "install", "tlsfloor", CHART, "--namespace", "tlsfloor", "--dry-run=client",
+                   "--values", values, "--set", "service.externalTrafficPolicy=Cluster",
+                   env={**os.environ, "KUBECONFIG": os.devnull})
+        hold(done.returncode == 0, f"Helm 4 cannot install {values.name}: {done.stderr}")
+        name, notes = values.stem.removeprefix("values-"), done.stdout.partition("NOTES:")[2]
+        hold("rollout status" in notes and "logs POD -c check" in notes, f"{values.name}: {notes}")
+        unread = name in ("config-text", "existing-configmap")
+        hold(("The chart does not read" in notes) == unread, f"{values.name}: {notes}")
+        # Node addresses instead of clients': not with PROXY headers, and not inside the cluster.
+        lost = name not in ("production", "ingress-controller", "existing-configmap")
+        hold(("WARNING: service.externalTrafficPolicy" in notes) == lost, f"{values.name}: {notes}")
 
 
 TESTS = [value for name, value in list(globals().items()) if name.startswith("test_")]

@@ -235,9 +235,14 @@ async fn is_closed(address: std::net::SocketAddr) -> bool {
 async fn connections_beyond_the_cap_are_closed_and_places_come_back() {
     let upstream = Upstream::text("ok").await;
     type Set = fn(&mut tlsfloor::config::Config);
-    let limits: [(&str, Set); 2] = [
+    let limits: [(&str, Set); 3] = [
         ("connections", |config| config.limits.client.connections = 2),
         ("connections_per_client", |config| config.limits.client.connections_per_client = 2),
+        // The fleet's five are two for each of three replicas.
+        ("connections_per_client", |config| {
+            config.limits.client.connections_per_client = 5;
+            config.fleet.replicas = 3;
+        }),
     ];
     for (limit, set) in limits {
         let proxy = Proxy::with(upstream.address, |config| {

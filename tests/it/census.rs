@@ -220,3 +220,27 @@ async fn clients_of_plain_http_are_in_it_once_a_connection_while_that_has_a_roll
         }
     }
 }
+
+/// Without the PROXY protocol everybody has the load balancer's address. That it is said is no
+/// damaged row of the census either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_census_of_one_address_is_doubted_once_in_the_log() {
+    let upstream = Upstream::text("never").await;
+    let folder = Folder::new(&proxy::base(upstream.address));
+    let mut running = Running::start(&folder);
+    let hellos = families();
+    let names = ["Java 7", "OpenSSL 0.9.8", "Android 2.3"];
+    let old = names.map(|name| hellos.iter().find(|hello| hello.name == name).unwrap());
+    for number in 0..1005 {
+        drop(raw(running.https, &old[number % old.len()].bytes).await);
+    }
+    running.signal("TERM");
+    let mut log = String::new();
+    running.lines.read_to_string(&mut log).unwrap();
+    let said = log.lines().filter(|line| line.contains("listen.proxy_protocol_from"));
+    let said: Vec<Value> = said.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(said.len(), 1, "{log}");
+    assert_eq!((&said[0]["event"], &said[0]["level"]), (&"config".into(), &"WARN".into()));
+    let answer = report(&log, "floor");
+    assert_eq!(answer["damaged"]["count"], 0, "{}", answer["damaged"]);
+}

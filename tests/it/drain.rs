@@ -168,10 +168,20 @@ async fn new_connections_are_served_while_it_is_not_ready() {
         config.drain.delay = Duration::from_secs(2);
     });
     let (https, admin) = (proxy.https, proxy.admin);
+    let (mut kept, mut streams) =
+        (TlsClient::http1().open(https).await, TlsClient::http2().open(https).await);
+    assert_eq!(kept.get("/").await.field("connection"), "");
     let draining = tokio::spawn(proxy.drain());
     eventually(|| async { (plain_get(admin, "/readyz").await.status == 503).then_some(()) }).await;
     assert_eq!(plain_get(admin, "/readyz").await.text().trim(), "draining");
-    assert_eq!(TlsClient::http1().get(https, "/").await.status, 200);
+    // Whoever keeps a connection is told to leave it, so that no request crosses its end.
+    for mut client in [kept, TlsClient::http1().open(https).await] {
+        let answer = client.get("/").await;
+        assert_eq!((answer.status, answer.field("connection")), (200, "close"));
+    }
+    for _ in 0..2 {
+        assert_eq!(streams.get("/").await.status, 200);
+    }
     assert_eq!(plain_get(admin, "/livez").await.status, 200);
     let drained = soon(draining).await.unwrap();
     assert_eq!(drained.cut, 0);

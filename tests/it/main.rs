@@ -59,6 +59,7 @@ mod errors;
 /// `Expect: 100-continue`.
 mod expect;
 /// Who is served and who is refused.
+mod fleet_report;
 mod floor;
 /// To the upstream and back.
 mod forward;

@@ -194,8 +194,15 @@ async fn in_clear_it_is_redirected_even_where_everything_else_is_forwarded() {
 
 #[tokio::test]
 async fn who_asks_too_often_is_told_to_wait() {
+    // The rate is the fleet's: of ten thousand replicas each has one answer a second.
+    for rate in ["rate = 1\n", "rate = 10000\n[fleet]\nreplicas = 10000\n"] {
+        too_often(rate).await;
+    }
+}
+
+async fn too_often(rate: &str) {
     let upstream = upstream().await;
-    let text = format!("{}{SECTION}rate = 1\n", proxy::base(upstream.address));
+    let text = format!("{}{SECTION}{rate}", proxy::base(upstream.address));
     let proxy = Proxy::from_text_with(&text, &[("check", &[CHECK, STRICT])]);
     let mut sender = asks(TlsClient::http2(), CHECK).open(proxy.https).await;
     let uri = format!("https://{CHECK}/");
