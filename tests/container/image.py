@@ -33,8 +33,8 @@ class Image:
     def __init__(self, name, epoch, version):
         self.name, self.epoch, self.version = name, epoch, version
         self.layers = list(engine.layers(name))
-        self.entries = {entry.name.strip("./"): (entry, data) for layer in self.layers for entry, data in layer}
-        self.entries.pop("", None)
+        self.entries = {entry.name.removeprefix("./").strip("/"): (entry, data) for layer in self.layers for entry, data in layer}
+        self.entries = {path: of for path, of in self.entries.items() if path not in ("", ".")}
 
     def file(self, path):
         return self.entries[path][1]
