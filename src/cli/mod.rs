@@ -26,7 +26,7 @@ Examples:
   tlsfloor demo                                try it on this machine, no files needed
   tlsfloor check -c /etc/tlsfloor/tlsfloor.toml   every problem of a configuration, before it runs
   tlsfloor run -c /etc/tlsfloor/tlsfloor.toml     serve
-  kubectl logs -l app=tlsfloor | tlsfloor report  who is below the floor
+  kubectl logs --tail=-1 -l app.kubernetes.io/name=tlsfloor | tlsfloor report   who is below the floor
   tlsfloor notice -c /etc/tlsfloor/tlsfloor.toml  what customers are told about the end of old TLS
 
 Exit codes: 0 it holds or ended as asked, 1 it does not hold or could not start, 2 wrong usage.";

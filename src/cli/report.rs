@@ -21,7 +21,7 @@ use crate::report::{
 const EXAMPLES: &str = "\
 Examples:
   tlsfloor report /var/log/tlsfloor/*.json.gz
-  kubectl logs -l app=tlsfloor --prefix --tail=-1 | tlsfloor report
+  kubectl logs -l app.kubernetes.io/name=tlsfloor --prefix --tail=-1 | tlsfloor report
   tlsfloor report --by network --names customers.csv --format csv logs.json > below.csv
   tlsfloor report --format html --output report.html logs.json
   tlsfloor report --evidence --format markdown logs.json
