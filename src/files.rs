@@ -25,13 +25,17 @@ pub enum FileError {
     /// It is longer than anything of its kind.
     #[error("the file has more than {0} bytes")]
     TooLong(u64),
+    /// Something else was in it a moment ago, when it was read for another part of the whole.
+    #[error("the file was changed while everything was read; it is tried again")]
+    Changed,
 }
 
 /// Every file that something was made of, by what was found there.
 #[derive(Debug, Default)]
 pub struct Files(RefCell<BTreeMap<PathBuf, Seen>>);
 
-/// What a set of files says, in 48 bits: the same wherever they say the same, whatever the folder.
+/// What a set of files says, in 48 bits: the same wherever they are read in the same order and say
+/// the same, whatever the folder.
 ///
 /// A number of a metric is a float, which holds no more bits; it is for comparing replicas and
 /// gives nothing away of a secret that has as many bits as ours need.
@@ -54,6 +58,8 @@ impl fmt::Display for FilesHash {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
+    /// How many had been read before it, the first time.
+    order: usize,
     /// As asked for; what is behind it was never looked at.
     most: u64,
     /// SHA-256; none where there was nothing to read.
@@ -61,14 +67,20 @@ struct Seen {
 }
 
 impl Files {
-    /// All bytes of a file, at most `most`.
+    /// All bytes of a file, at most `most`. What is read twice says the same both times: else one half
+    /// of a configuration would be of files that the other half does not know any more.
     ///
     /// # Errors
-    /// Where it cannot be read, is no file, or is longer.
+    /// Where it cannot be read, is no file, is longer, or has changed since it was read before.
     pub fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
         let read = bytes(path, most);
-        let seen = Seen { most, content: read.as_deref().ok().map(hash) };
-        self.0.borrow_mut().insert(path.to_owned(), seen);
+        let content = read.as_deref().ok().map(hash);
+        let mut all = self.0.borrow_mut();
+        let order = all.len();
+        let seen = all.entry(path.to_owned()).or_insert(Seen { order, most, content });
+        if seen.content != content {
+            return Err(FileError::Changed);
+        }
         Ok(read?).and_then(|bytes| match u64::try_from(bytes.len()) {
             Ok(length) if length <= most => Ok(bytes),
             _ => Err(FileError::TooLong(most)),
@@ -81,11 +93,12 @@ impl Files {
         self.0.borrow().get(path)?.content
     }
 
-    /// All of them together, in the order of their paths.
+    /// All of them together, in the order in which they were read.
     #[must_use]
     pub fn hash(&self) -> FilesHash {
-        let seen = self.0.borrow();
-        let all: Vec<_> = seen.values().flat_map(|seen| seen.content.unwrap_or_default()).collect();
+        let mut seen: Vec<_> = self.0.borrow().values().copied().collect();
+        seen.sort_by_key(|seen| seen.order);
+        let all: Vec<_> = seen.iter().flat_map(|seen| seen.content.unwrap_or_default()).collect();
         let first = hash(&all).into_iter().take(6);
         FilesHash(first.fold(0, |number, byte| number << 8 | u64::from(byte)))
     }
@@ -171,7 +184,7 @@ mod tests {
             files.hash()
         };
         let one = hash(&[("a", "1"), ("b", "2")]);
-        assert_eq!(one, hash(&[("b", "2"), ("a", "1")]), "read in another order");
+        assert_eq!(one, hash(&[("z", "1"), ("b", "2")]), "by another name");
         assert_ne!(one, hash(&[("a", "2"), ("b", "1")]), "changed places");
         assert_ne!(one, hash(&[("a", "12"), ("b", "")]), "cut elsewhere");
         assert_ne!(one, hash(&[("a", "1")]), "one is missing");
@@ -209,6 +222,23 @@ mod tests {
             }
         }
         assert_eq!(readers_warning(&folder.path().join("nowhere")), None);
+    }
+
+    #[test]
+    fn a_file_that_is_read_twice_says_the_same_or_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        fs::write(&path, "old").unwrap();
+        let files = Files::default();
+        for _ in 0..2 {
+            assert_eq!(files.read(&path, 9).unwrap(), b"old");
+        }
+        fs::write(&path, "new").unwrap();
+        for _ in 0..2 {
+            let said = files.read(&path, 9).unwrap_err().to_string();
+            assert!(said.contains("changed while everything was read"), "{said}");
+        }
+        assert!(!files.are_unchanged(), "so that it is tried again");
     }
 
     #[test]

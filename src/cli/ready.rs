@@ -52,7 +52,10 @@ pub(super) enum NotReady {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let admin = &arguments.admin;
-    let asked = runtime()?.block_on(async { timeout(PATIENCE, ask(admin)).await });
+    let runtime = runtime()?;
+    let asked = runtime.block_on(async { timeout(PATIENCE, ask(admin)).await });
+    // Not before the system has looked up a name that nobody needs any more.
+    runtime.shutdown_background();
     asked.unwrap_or_else(|_elapsed| Err(NotReady::Timeout(admin.clone())))?;
     print("ready")
 }
@@ -62,15 +65,23 @@ fn base(text: &str) -> Result<Authority, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
     let parts = uri.into_parts();
     let path = parts.path_and_query.as_ref().map_or("/", |path| path.as_str());
+    let is_bare = path == "/" && !text.contains(['@', '#']);
     match (parts.scheme, parts.authority) {
-        (Some(scheme), Some(authority)) if scheme == Scheme::HTTP && path == "/" => Ok(authority),
+        (Some(scheme), Some(authority))
+            if scheme == Scheme::HTTP
+                && is_bare
+                && !authority.host().is_empty()
+                && authority.port_u16().is_some() =>
+        {
+            Ok(authority)
+        }
         _ => Err("it has to be http://HOST:PORT, as in http://127.0.0.1:9901".to_owned()),
     }
 }
 
 async fn ask(admin: &Authority) -> Result<(), NotReady> {
     let host = admin.host().trim_start_matches('[').trim_end_matches(']');
-    let port = admin.port_u16().unwrap_or(80);
+    let port = admin.port_u16().unwrap_or_default();
     let stream = TcpStream::connect((host, port))
         .await
         .map_err(|cause| NotReady::Connect { admin: admin.clone(), cause })?;
@@ -112,8 +123,20 @@ mod tests {
         assert_eq!(base("http://127.0.0.1:9901").unwrap(), "127.0.0.1:9901");
         assert_eq!(base("http://[::1]:9901/").unwrap(), "[::1]:9901");
         assert_eq!(base("http://tlsfloor-admin:9901").unwrap(), "tlsfloor-admin:9901");
-        for wrong in ["127.0.0.1:9901", "https://127.0.0.1:9901", "http://a/readyz", "", "http://"]
-        {
+        for wrong in [
+            "127.0.0.1:9901",
+            "https://127.0.0.1:9901",
+            "http://a:1/readyz",
+            "http://a",
+            "http://a:",
+            "http://a:99019",
+            "http://a:x",
+            "http://:9901",
+            "http://user:secret@a:1",
+            "http://a:1/#x",
+            "",
+            "http://",
+        ] {
             assert!(base(wrong).is_err(), "{wrong}");
         }
     }

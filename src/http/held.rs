@@ -110,7 +110,8 @@ impl Deadline {
 }
 
 /// Says on the last response of an HTTP/1.1 connection that it is the last: it has served its share,
-/// or the process is about to end. Over HTTP/2 a GOAWAY says so in its own time and loses nothing.
+/// or the process is about to end. Over HTTP/2 a GOAWAY says so in its own time and loses nothing; a
+/// client of HTTP/1.0 that asked to be kept would be told both, so it hears nothing of the end.
 pub(super) fn last<B>(client: &Client, view: &View, version: Version, response: &mut Response<B>) {
     if version == Version::HTTP_2 {
         return;
@@ -118,7 +119,7 @@ pub(super) fn last<B>(client: &Client, view: &View, version: Version, response: 
     let most = view.snapshot.config.limits.client.requests_per_connection;
     if most > 0 && client.activity.requests() >= most {
         client.shard.counters.limit(Limit::RequestsPerConnection);
-    } else if !client.shard.is_leaving() {
+    } else if version == Version::HTTP_10 || !client.shard.is_leaving() {
         return;
     }
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
