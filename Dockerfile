@@ -12,8 +12,8 @@ ARG RUST_VERSION=1.95
 # Renew it with each new RUST_VERSION and for Debian's security fixes, at the latest every month.
 ARG RUST_DIGEST=
 
-# The compiler runs on the machine that builds, for arm64 too. Docker 20.10's builder does not name that
-# machine; where it is no amd64, tell it: --build-arg BUILDPLATFORM=linux/arm64
+# The compiler runs on the machine that builds, for arm64 too. Docker 20.10's own builder does not name that
+# machine and takes it for amd64; on arm64 have it use BuildKit: DOCKER_BUILDKIT=1
 FROM --platform=${BUILDPLATFORM:-linux/amd64} rust:${RUST_VERSION}-bookworm${RUST_DIGEST} AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /build
@@ -21,6 +21,7 @@ WORKDIR /build
 # What writes the dependencies into the binary, and into the SBOM. Unoptimised: they run once.
 RUN cargo install --locked --debug cargo-auditable@0.7.7 cargo-cyclonedx@0.5.9
 
+# Kernels of arm64 have pages of up to 64 KiB; jemalloc has to know the largest when it is built.
 # The target is always named, so that these flags reach neither build scripts nor macros. Static (and on amd64
 # position independent: on arm64 Rust links no such binaries); randomness by the system call, as a static binary
 # cannot look for it in a shared library; no path of the machine that builds.
@@ -40,6 +41,7 @@ RUN here=$(dpkg --print-architecture); there=${TARGETARCH:-$here}; \
     esac; \
     mkdir .cargo; \
     printf '[build]\ntarget = "%s-unknown-linux-gnu"\n' "$cpu" > .cargo/config.toml; \
+    if [ "$there" = arm64 ]; then printf '[env]\nJEMALLOC_SYS_WITH_LG_PAGE = "16"\n' >> .cargo/config.toml; fi; \
     if [ "$there" != "$here" ]; then \
       printf '[target.%s-unknown-linux-gnu]\nlinker = "%s-linux-gnu-gcc"\n' "$cpu" "$cpu" >> .cargo/config.toml; \
       rustup target add "$cpu-unknown-linux-gnu"; \

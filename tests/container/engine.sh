@@ -12,7 +12,7 @@ why_no_engine() {
   elif ! unshare --mount --net --pid --fork --mount-proc true 2> /dev/null; then
     echo "no Docker engine answers, and this machine allows no namespaces to start one in"
   elif ! command -v dockerd > /dev/null && ! install_engine; then
-    echo "no Docker engine answers, and docker.io cannot be installed from Debian"
+    echo "no Docker engine answers, and docker.io cannot be installed here without starting it on this machine"
   elif ! command -v iptables > /dev/null || ! command -v ip > /dev/null; then
     echo "no Docker engine answers, and iptables or iproute2 is missing to start one"
   fi
@@ -20,7 +20,9 @@ why_no_engine() {
 
 install_engine() {
   command -v apt-get > /dev/null || return 1
-  # Its service must not start on the host: RUNLEVEL=1 keeps invoke-rc.d from it.
+  # Its service must not start on the host. RUNLEVEL=1 keeps invoke-rc.d from it; where systemd runs nothing
+  # keeps the package from starting it, and then it would make rules in the host's network.
+  [ ! -d /run/systemd/system ] || return 1
   { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     docker.io iptables iproute2; } > /dev/null 2>&1
 }

@@ -135,6 +135,7 @@ class Running:
         """Under a thousand connections that wait, answers of 256 KiB and more clients than it has threads."""
         container = self.start("small", "--memory=64m", "--memory-swap=64m")
         pid, context, held = container.state["Pid"], self.place.context(), []
+        hold(memory_limit(pid) == 64 << 20, lambda: f"the engine does not limit memory: {memory_limit(pid)}")
         for _ in range(1000):
             client = socket.create_connection((container.address, 8443), 10)
             held.append(context.wrap_socket(client, server_hostname=NAME))
@@ -162,6 +163,17 @@ class Running:
     CHECKS = (has_no_rights, serves_good_clients_and_redirects_plain_http, tells_old_clients_why,
               says_whether_it_is_ready, takes_a_new_certificate, loses_no_request_at_sigterm, lives_in_64_mib,
               comes_back_from_sigkill)
+
+
+def memory_limit(pid):
+    """As its cgroup has it, of either version: an engine that cannot limit memory only warns of it."""
+    limits = []
+    for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for name in ([f"memory{path}/memory.limit_in_bytes"] if controllers == "memory" else
+                     [f"{path.lstrip('/')}/memory.max"] if not controllers else []):
+            limits += [file.read_text().strip() for file in [pathlib.Path("/sys/fs/cgroup") / name] if file.exists()]
+    return next((int(limit) for limit in limits if limit.isdigit()), None)
 
 
 def peak(pid):

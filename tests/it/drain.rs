@@ -182,6 +182,13 @@ async fn new_connections_are_served_while_it_is_not_ready() {
     for _ in 0..2 {
         assert_eq!(streams.get("/").await.status, 200);
     }
+    // Not both at once.
+    let mut old = TlsClient::http1().connect(https).await.unwrap();
+    let ask = b"GET / HTTP/1.0\r\nhost: localhost\r\nconnection: keep-alive\r\n\r\n";
+    old.write_all(ask).await.unwrap();
+    let head = read_head(&mut old).await;
+    assert!(head.contains("connection: keep-alive\r\n") && !head.contains("close"), "{head}");
+    drop(old);
     assert_eq!(plain_get(admin, "/livez").await.status, 200);
     let drained = soon(draining).await.unwrap();
     assert_eq!(drained.cut, 0);
