@@ -121,7 +121,7 @@ class World:
                 raise Broken(
                     f"{during}: only {load.answered[kind]} requests of the kind {kind}; too few to tell anything"
                 )
-        seen = f"{load.total()} answered, {load.again} asked again on a kept connection, {len(load.pods)} pods"
+        seen = f"{load.total()} answered, {load.again} asked again on a kept connection, {len(load.pods)} addresses"
         self.claims.hold(
             f"{during} loses 0 requests",
             not load.lost,
