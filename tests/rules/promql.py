@@ -13,7 +13,7 @@ Selector = namedtuple("Selector", "metric matchers")
 TOKEN = re.compile(r"""
     (?P<space>\s+|\#[^\n]*)
   | (?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
-  | (?P<name>[A-Za-z_:][A-Za-z0-9_:]*)
+  | (?P<name>[A-Za-z_][A-Za-z0-9_:]*)
   | (?P<number>[0-9.]+[A-Za-z0-9]*|\$\w+|\$\{\w+\})
   | (?P<sign>=~|!~|!=|==|<=|>=|[-+*/%^=<>(){}\[\],@:])
 """, re.VERBOSE)

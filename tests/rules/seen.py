@@ -17,7 +17,7 @@ from words import SOURCES, closed, unsaid
 from written import demand, filled
 
 # Labels that are no metric's own: the scrape's, a bucket's.
-GIVEN = {"job", "instance", "le"}
+GIVEN = {"namespace", "job", "instance", "le"}
 
 # Metrics that Prometheus itself makes.
 OWN = {"up": set(), "ALERTS": {"alertname", "alertstate", "severity"}}

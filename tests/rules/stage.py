@@ -184,7 +184,7 @@ class Stage:
     def scraper(self):
         port = free_port()
         targets = "".join(
-            f"      - {{ targets: ['{one.admin}'], labels: {{ instance: {name} }} }}\n"
+            f"      - {{ targets: ['{one.admin}'], labels: {{ namespace: edge, instance: {name} }} }}\n"
             for name, one in self.replicas.items())
         (self.folder / "prometheus.yml").write_text(SCRAPES.format(rules=self.rules, targets=targets))
         log = open(self.folder / "prometheus.log", "wb")

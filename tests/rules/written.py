@@ -13,7 +13,7 @@ from stage import NotHeld
 
 # What Grafana puts in for its variables, as far as a query is concerned.
 VARIABLES = {"$__rate_interval": "30s", "$__range": "5m", "$__interval": "5s",
-             "$job": ".+", "$instance": ".+", "$upstream": ".+"}
+             "$namespace": ".*", "$job": ".+", "$instance": ".+", "$upstream": ".+"}
 URL = "https://github.com/tlsfloor/tlsfloor/blob/main/docs/runbooks.md#"
 
 
@@ -55,7 +55,7 @@ class Written:
     def runbook_queries(self):
         """Lines of code that begin as PromQL does; the others are for a shell."""
         lines = re.findall(r"^    (\S.*)$", self.runbooks, re.MULTILINE)
-        begins = r"\w+ (by|without) \(|\w+\(\S*tlsfloor_|count_values\(|histogram_quantile\(|tlsfloor_|job\w*:|up\b|100 \*"
+        begins = r"\w+ (by|without) \(|\w+\(\S*tlsfloor_|count_values\(|histogram_quantile\(|tlsfloor_|namespace_job\w*:|up\b|100 \*"
         return [line for line in lines if re.match(begins, line)]
 
     def runbook_events(self):
@@ -122,11 +122,17 @@ def every_alert_fires_and_is_silent_in_a_test(written):
     demand(queried == set(written.records), f"recorded, but not tested: {sorted(set(written.records) - queried)}")
 
 
+def fleets_are_kept_apart(written):
+    """What is added up or joined by job is by namespace, too: production and its rehearsal have the same job."""
+    for what, expr in written.expressions():
+        demand(not re.search(r"\b(by|on)\s*\((?![^)]*\bnamespace\b)[^)]*\bjob\b", expr), f"{what} mixes namespaces")
+
+
 def the_board_can_be_imported(written):
     board = written.board
     demand(board["id"] is None and board["uid"] and board["schemaVersion"] >= 39, "the board's id, uid or schemaVersion")
     names = {one["name"] for one in board["templating"]["list"]}
-    demand(names == {"datasource", "job", "instance", "upstream"}, f"the board has the variables {names}")
+    demand(names == {"datasource", "namespace", "job", "instance", "upstream"}, f"the board has the variables {names}")
     for name in names:
         demand(f"${name}" in json.dumps(board).replace("${datasource}", "$datasource"), f"nothing uses ${name}")
     ids = [panel["id"] for panel in board["panels"]]
@@ -157,8 +163,9 @@ def panels_say_what_they_show(written):
         for target in panel["targets"]:
             demand(target["datasource"] == panel["datasource"], f"a query of panel {title} has a data source of its own")
             demand(target["legendFormat"], f"a query of panel {title} has no legend")
-            demand('job=~"$job' in target["expr"], f"a query of panel {title} is not about the chosen fleet")
+            chosen = all(part in target["expr"] for part in ('namespace=~"$namespace', 'job=~"$job'))
+            demand(chosen, f"a query of panel {title} is not about the chosen fleet")
 
 
 STATIC = [alerts_have_what_they_need, runbooks_and_alerts_are_the_same, every_alert_fires_and_is_silent_in_a_test,
-          the_board_can_be_imported, panels_say_what_they_show]
+          fleets_are_kept_apart, the_board_can_be_imported, panels_say_what_they_show]
