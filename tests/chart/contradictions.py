@@ -52,6 +52,8 @@ CASES = [
     ({"config": {"limits": {"memory": "1GiB"}}, "resources": {"limits": {"memory": "1G"}}}, "is 1G, not above"),
     ({"resources": {"requests": {"memory": "1Gi"}}}, "above resources.limits.memory"),
     # Ports and the Service.
+    *(({"ports": {"address": loopback}}, f"ports.address is {loopback}: neither Service nor probes")
+      for loopback in ("127.0.0.1", "127.9.9.9", "[::1]", "::1", "localhost", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]")),
     ({"ports": {"https": 443}}, "ports.https is 443, and a port below 1024"),
     ({"ports": {"http": 80}, "security": {"sysctls": [
         {"name": "net.ipv4.ip_unprivileged_port_start", "value": "81"}]}}, "ports.http is 80"),
@@ -145,6 +147,7 @@ def test_all_are_said_at_once():
 def test_what_is_right_is_not_refused():
     """The other side of each border."""
     right = [
+        {"ports": {"address": "[::]"}}, {"ports": {"address": "12.7.0.1"}}, {"ports": {"address": "[2001:db8::1]"}},
         {"terminationGracePeriodSeconds": 50}, {"podDisruptionBudget": {"maxUnavailable": "1%"}},
         {"podDisruptionBudget": {"maxUnavailable": "", "minAvailable": "50%"}},
         {"config": {"limits": {"memory": "511MiB"}}}, {"autoscaling": {"enabled": True, "min": 4, "max": 4}},

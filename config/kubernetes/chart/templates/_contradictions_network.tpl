@@ -3,6 +3,9 @@
 {{/* Whether the pod's own port is among what the configuration listens on. */}}
 {{- define "tlsfloor.wrong.ports" -}}
 {{- $values := .Values }}
+{{- if regexMatch "^(127[.]|localhost$|::1$|\\[(0{0,4}:){1,7}0{0,3}1\\]$|\\[::ffff:127[.])" $values.ports.address }}
+ports.address is {{ $values.ports.address }}: neither Service nor probes reach the pod's loopback. Say "0.0.0.0", or "[::]" where pods have IPv6 addresses alone
+{{- end }}
 {{- $ports := list }}
 {{- range $name := list "https" "http" "admin" }}
 {{- $port := int (index $values.ports $name) }}
