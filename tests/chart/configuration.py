@@ -156,6 +156,19 @@ def test_what_the_chart_adds():
     hold(read["plain_http"] == {"https_port": 8443}, f"[plain_http] is {read['plain_http']}")
 
 
+def test_both_families_are_listened_to():
+    for policy in ("PreferDualStack", "RequireDualStack"):
+        for address in ("0.0.0.0", "[::]"):
+            listen = rendered({"service": {"ipFamilyPolicy": policy}, "ports": {"address": address}})["listen"]
+            hold(listen["https"] == ["0.0.0.0:8443", "[::]:8443"] and listen["http"] == ["0.0.0.0:8080", "[::]:8080"],
+                 f"with {policy} the proxy listens to {listen}")
+            hold(listen["admin"] == f"{address}:9901", f"probes come to {address}, admin is {listen['admin']}")
+    listen = rendered({"service": {"ipFamilyPolicy": "RequireDualStack"}, "ports": {"http": 0}})["listen"]
+    hold(listen["http"] == [], f"a plain port that is off listens to {listen['http']}")
+    listen = rendered({"service": {"ipFamilyPolicy": "SingleStack"}, "ports": {"address": "[::]"}})["listen"]
+    hold(listen["https"] == ["[::]:8443"], f"with one family the proxy listens to {listen['https']}")
+
+
 def test_the_user_has_the_last_word():
     """Also where what they say is nothing, which a merge of Helm's would not tell from silence."""
     config = {"listen": {"workers": 0, "http": [], "admin_token": "/run/token", "proxy_protocol_from": []},
@@ -203,5 +216,5 @@ def test_a_typo_fails_with_its_place():
 
 TESTS = [test_every_example_passes_check, test_strings_numbers_and_names_survive,
          test_date_times_are_those_of_the_schema, test_unquoted_date_times_are_taken_too,
-         test_what_the_chart_adds, test_the_user_has_the_last_word, test_workers_and_replicas,
+         test_what_the_chart_adds, test_both_families_are_listened_to, test_the_user_has_the_last_word, test_workers_and_replicas,
          test_a_text_is_taken_as_it_is, test_a_typo_fails_with_its_place]

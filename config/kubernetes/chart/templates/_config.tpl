@@ -9,16 +9,29 @@
 {{- ternary .Values.autoscaling.min .Values.replicas .Values.autoscaling.enabled | int64 -}}
 {{- end -}}
 
+{{/*
+As JSON: the addresses of a port that clients come to. With two families a Service has an address of
+each, and a pod too: a socket for one of them would leave half of the clients before a closed door.
+*/}}
+{{- define "tlsfloor.listen" -}}
+{{- $addresses := list .root.Values.ports.address -}}
+{{- if has .root.Values.service.ipFamilyPolicy (list "PreferDualStack" "RequireDualStack") -}}
+{{- $addresses = list "0.0.0.0" "[::]" -}}
+{{- end -}}
+{{- $listen := list -}}
+{{- range $addresses -}}{{- $listen = append $listen (printf "%s:%d" . (int64 $.port)) -}}{{- end -}}
+{{- toJson $listen -}}
+{{- end -}}
+
 {{/* As JSON: { listen: {...}, ... }, only keys that the chart has something to say about. */}}
 {{- define "tlsfloor.config.own" -}}
 {{- $values := .Values -}}
-{{- $address := $values.ports.address -}}
 {{- $http := list -}}
-{{- if $values.ports.http -}}{{- $http = list (printf "%s:%d" $address (int64 $values.ports.http)) -}}{{- end -}}
+{{- with $values.ports.http -}}{{- $http = include "tlsfloor.listen" (dict "root" $ "port" .) | fromJsonArray -}}{{- end -}}
 {{- $listen := dict
-    "https" (list (printf "%s:%d" $address (int64 $values.ports.https)))
+    "https" (include "tlsfloor.listen" (dict "root" $ "port" $values.ports.https) | fromJsonArray)
     "http" $http
-    "admin" (printf "%s:%d" $address (int64 $values.ports.admin))
+    "admin" (printf "%s:%d" $values.ports.address (int64 $values.ports.admin))
     "admin_token" "/secrets/admin/token" -}}
 {{- with dig "requests" "cpu" "" $values.resources -}}
 {{- $_ := set $listen "workers" (include "tlsfloor.cpus" . | int64) -}}
