@@ -135,6 +135,18 @@ def test_everything_selects_the_proxies_and_nothing_else():
             hold(not labels.items() <= test.items(), f"{values.name}: {name} selects the test's pod")
 
 
+def test_each_release_is_a_job_of_its_own():
+    """And the alerts find it: they look for tlsfloor in the job's name."""
+    for scrape, endpoints in [("PodMonitor", "podMetricsEndpoints"), ("ServiceMonitor", "endpoints")]:
+        for changes, job in [({}, "tlsfloor"), ({"fullnameOverride": "edge-tlsfloor"}, "edge-tlsfloor"),
+                             ({"fullnameOverride": "edge"}, "tlsfloor-edge"), ({"nameOverride": "b"}, "tlsfloor-b")]:
+            mine = {"targetLabel": "zone", "replacement": "a"}
+            found = rendered({**changes, "metrics": {"scrape": scrape, "relabelings": [mine]}})
+            spec = next(each for each in found if each["kind"] == scrape)["spec"]
+            relabelings = spec[endpoints][0]["relabelings"]
+            hold(relabelings == [{"targetLabel": "job", "replacement": job}, mine], f"{changes}: {relabelings}")
+
+
 def test_services_lead_to_ports_that_are_there():
     for changes, names in [({}, {"https", "http"}), ({"ports": {"http": 0}}, {"https"})]:
         found = rendered(changes)

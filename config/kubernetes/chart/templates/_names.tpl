@@ -14,6 +14,12 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The release in Prometheus. The alerts look for tlsfloor in it, whatever objects are called. */}}
+{{- define "tlsfloor.job" -}}
+{{- $name := include "tlsfloor.fullname" . -}}
+{{- ternary $name (printf "tlsfloor-%s" $name) (contains "tlsfloor" $name) -}}
+{{- end -}}
+
 {{/* What never changes in an object's life: selectors are made of these. */}}
 {{- define "tlsfloor.selector" -}}
 app.kubernetes.io/name: {{ include "tlsfloor.name" . }}
