@@ -7,6 +7,9 @@
 {{- define "tlsfloor.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 55 | trimSuffix "-" -}}
+{{- else if regexMatch "^[0-9]" .Release.Name -}}
+{{- /* A Service's name begins with a letter. */ -}}
+{{- printf "%s-%s" .Chart.Name .Release.Name | trunc 55 | trimSuffix "-" -}}
 {{- else if contains (include "tlsfloor.name" .) .Release.Name -}}
 {{- .Release.Name | trunc 55 | trimSuffix "-" -}}
 {{- else -}}
@@ -22,24 +25,24 @@
 
 {{/* What never changes in an object's life: selectors are made of these. */}}
 {{- define "tlsfloor.selector" -}}
-app.kubernetes.io/name: {{ include "tlsfloor.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "tlsfloor.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: proxy
 {{- end -}}
 
 {{/* Of the pod of `helm test`, which is none of the proxies. */}}
 {{- define "tlsfloor.testSelector" -}}
-app.kubernetes.io/name: {{ include "tlsfloor.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "tlsfloor.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: test
 {{- end -}}
 
 {{/* Labels of objects. Not of pods: a new version of the chart alone must not restart any. */}}
 {{- define "tlsfloor.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 {{ include "tlsfloor.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
@@ -49,8 +52,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "tlsfloor.metadata" -}}
 {{- $annotations := merge (dict) (default dict .annotations) .root.Values.commonAnnotations -}}
 metadata:
-  name: {{ include "tlsfloor.fullname" .root }}{{ .suffix }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ printf "%s%s" (include "tlsfloor.fullname" .root) (default "" .suffix) | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "tlsfloor.labels" .root | nindent 4 }}
     {{- with .labels }}
