@@ -65,6 +65,10 @@ CASES = [
     ({"service": {"type": "ClusterIP", "ports": {"http": {"nodePort": 30080}}}}, "which has none"),
     ({"service": {"type": "NodePort", "loadBalancerClass": "a"}}, "service.loadBalancerClass is given"),
     ({"service": {"externalTrafficPolicy": "Cluster", "healthCheckNodePort": 32000}}, "healthCheckNodePort is given"),
+    # Labels.
+    ({"podLabels": {"app.kubernetes.io/name": "a"}}, "podLabels has app.kubernetes.io/name"),
+    ({"commonLabels": {"app.kubernetes.io/instance": "a"}}, "commonLabels has app.kubernetes.io/instance"),
+    ({"service": {"labels": {"app.kubernetes.io/component": "a"}}}, "service.labels has app.kubernetes.io/component"),
     # The PROXY protocol.
     ({"proxyProtocol": {"enabled": True}}, "proxyProtocol.enabled without proxyProtocol.from"),
     ({"proxyProtocol": {"enabled": True, "from": ["10.0.0.0/8"], "provider": "aws"},

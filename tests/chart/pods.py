@@ -9,7 +9,7 @@ import os
 
 import yaml
 
-from chart import CHART, EXAMPLES, HELMS, example, hold, merged, objects, one, run, values_file, workload
+from chart import CHART, EXAMPLES, HELMS, example, hold, merged, objects, one, run, text as text_of, values_file, workload
 
 
 def rendered(changes, base="minimal", version="1.37.0"):
@@ -133,6 +133,34 @@ def test_everything_selects_the_proxies_and_nothing_else():
         for name, labels in selectors.items():
             hold(labels.items() <= proxies.items(), f"{values.name}: {name} does not select the proxies")
             hold(not labels.items() <= test.items(), f"{values.name}: {name} selects the test's pod")
+
+
+def keys_there_twice(node):
+    """Keys of YAML as it is written, of which a reader would see the last alone."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        yield from {key for key in keys if keys.count(key) > 1}
+        for _, value in node.value:
+            yield from keys_there_twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from keys_there_twice(item)
+
+
+def test_the_nearest_label_counts():
+    """Once: a key that is there twice is no YAML to Helm 4, and chance to others."""
+    version = "app.kubernetes.io/version"
+    changes = {"commonLabels": {"a": "all", "b": "all", version: "9"}, "podLabels": {"a": "", "c": "pod"},
+               "service": {"labels": {"b": "service"}}}
+    file = values_file(merged(example("minimal"), changes))
+    found = objects("Helm 4", file)
+    labels = workload(found)["spec"]["template"]["metadata"]["labels"]
+    hold({"a": "", "b": "all", "c": "pod"}.items() <= labels.items(), f"pods have the labels {labels}")
+    labels = one(found, "Service")["metadata"]["labels"]
+    hold({"a": "all", "b": "service", version: "9"}.items() <= labels.items(), f"the Service has the labels {labels}")
+    for document in yaml.compose_all(text_of("Helm 4", file)):
+        twice = list(keys_there_twice(document))
+        hold(not twice, f"keys are there twice: {twice}")
 
 
 def test_each_release_is_a_job_of_its_own():

@@ -85,3 +85,16 @@ security.hostUsers is false, which needs Kubernetes 1.25; this is {{ $version }}
 service.trafficDistribution needs Kubernetes 1.31, this is {{ $version }}
 {{- end }}
 {{- end -}}
+
+{{/* What selectors are made of is the chart's alone: with another value they would find no pod. */}}
+{{- define "tlsfloor.wrong.labels" -}}
+{{- $own := append (include "tlsfloor.selector" . | fromYaml | keys | sortAlpha) "app.kubernetes.io/managed-by" }}
+{{- $said := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels "service.labels" .Values.service.labels "metrics.labels" .Values.metrics.labels "metrics.dashboard.labels" .Values.metrics.dashboard.labels }}
+{{- range $place, $labels := $said }}
+{{- range $key := $own }}
+{{- if hasKey $labels $key }}
+{{ $place }} has {{ $key }}, which the chart writes itself: leave it out; the name is nameOverride, the instance is the release
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -137,12 +137,7 @@ seLinuxOptions:
 {{- end -}}
 metadata:
   labels:
-    {{- include "tlsfloor.selector" . | nindent 4 }}
-    {{- range $labels := list .Values.commonLabels .Values.podLabels }}
-    {{- with $labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-    {{- end }}
+    {{- include "tlsfloor.laidOver" (list (include "tlsfloor.selector" . | fromYaml) .Values.commonLabels .Values.podLabels) | nindent 4 }}
   {{- with $annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
