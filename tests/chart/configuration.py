@@ -171,7 +171,7 @@ def test_both_families_are_listened_to():
 
 def test_the_user_has_the_last_word():
     """Also where what they say is nothing, which a merge of Helm's would not tell from silence."""
-    config = {"listen": {"workers": 0, "http": [], "admin_token": "/run/token", "proxy_protocol_from": []},
+    config = {"listen": {"workers": 0, "http": [], "admin_token": "/run/token", "proxy_protocol_from": ["10.9.0.0/16"]},
               "fleet": {"replicas": 7}, "drain": {"linger": "0s"},
               "tls": {"certificates": [{"chain": "/a", "key": "/b"}]}}
     read = rendered({"config": config, "ports": {"http": 0},

@@ -70,6 +70,8 @@ CASES = [
     ({"commonLabels": {"app.kubernetes.io/instance": "a"}}, "commonLabels has app.kubernetes.io/instance"),
     ({"service": {"labels": {"app.kubernetes.io/component": "a"}}}, "service.labels has app.kubernetes.io/component"),
     # The PROXY protocol.
+    ({"proxyProtocol": {"enabled": True, "from": ["10.0.0.0/8"]}, "config": {"listen": {"proxy_protocol_from": []}}},
+     "config.listen.proxy_protocol_from is empty"),
     ({"proxyProtocol": {"enabled": True}}, "proxyProtocol.enabled without proxyProtocol.from"),
     ({"proxyProtocol": {"enabled": True, "from": ["10.0.0.0/8"], "provider": "aws"},
       "service": {"type": "NodePort"}}, "only a load balancer reads that annotation"),
@@ -88,6 +90,28 @@ CASES = [
     (merged(LEGACY, rollout(ramp=[{"at": "2027-03-01T09:00:00Z", "percent": 5}])), "config.rollout refuses a share"),
     ({"config": {"plain_http": {"action": "forward", "rollout": {"to": "refuse", "brownouts": [
         {"from": "2027-03-01T09:00:00Z", "lasts": "1h", "percent": 5}]}}}}, "config.plain_http.rollout refuses"),
+]
+
+# The same of a text, which is read as TOML: what is replaced in values-config-text.yaml, by what, and what
+# else changes.
+TEXT = [
+    ("[listen]", "[listen", {}, "configText is no TOML"),
+    ("[[upstreams]]", "[[routes]]", {}, "configText: upstreams is empty"),
+    ("[drain]", "[drain]", {"terminationGracePeriodSeconds": 59}, "a drain takes up to 60 seconds"),
+    ('grace = "30s"', 'grace = "10m"', {"terminationGracePeriodSeconds": 60}, "a drain takes up to 630 seconds"),
+    ("admin_token =", "# admin_token =", {}, "configText: listen.admin_token is not said"),
+    ("admin =", "# admin =", {}, "configText: listen.admin has no address beyond loopback with port 9901"),
+    ("https = [", "# https = [", {"ports": {"https": 9443}}, "configText: listen.https has no address beyond"),
+    (':8080"]\nadmin', ':8081"]\nadmin', {}, "configText: listen.http has no address beyond loopback"),
+    ("ticket_secret =", "# ticket_secret =", {}, "configText: tls.ticket_secret is not said"),
+    ("[tls]", '[rollout]\nlegacy = "a:1"\n[tls]', {}, "configText: rollout.legacy is given and networkPolicy"),
+    ("[tls]", "[tls]", {"networkPolicy": {"egress": {"legacy": PEER}}}, "given without configText: rollout.legacy"),
+    ("[tls]", "[rollout]\ncut = 2027-03-01T09:00:00Z\n[tls]", {}, "configText: rollout.cut is given without"),
+    ("[tls]", '[traces]\nendpoint = "http://a:4318"\n[tls]', {}, "configText: traces is given"),
+    ("[tls]", '[limits]\nmemory = "1GiB"\n[tls]', {}, "not above configText: limits.memory, 1GiB"),
+    ("[fleet]\nreplicas = 2", "", {"kind": "DaemonSet"}, "configText: fleet.replicas is not said"),
+    ("[tls]", "[tls]", {"proxyProtocol": {"enabled": True, "from": ["10.0.0.0/8"]}},
+     "configText: listen.proxy_protocol_from is empty"),
 ]
 
 # Fields that a Kubernetes does not know yet: the version, the change, the sentence.
@@ -124,6 +148,19 @@ def test_contradictions_fail_with_a_sentence():
             hold(sentence in said, f"{helm} on {changes} does not say '{sentence}' but: {said}")
             found = [line for line in said.splitlines() if line.startswith("  - ")]
             hold(len(found) == 1, f"{helm} on {changes} says {len(found)} things: {said}")
+
+
+def test_a_text_that_contradicts_the_values_fails_too():
+    base = example("config-text")
+    for helm in HELMS:
+        for before, after, changes, sentence in TEXT:
+            text = base["configText"]
+            hold(before in text, f"values-config-text.yaml does not have {before}")
+            values = merged({**base, "configText": text.replace(before, after)}, changes)
+            said = attempt(helm, values_file(values)).stderr
+            hold(sentence in said, f"{helm} on {after} and {changes} does not say '{sentence}' but: {said}")
+            found = [line for line in said.splitlines() if line.startswith("  - ")]
+            hold(len(found) == 1, f"{helm} on {after} and {changes} says {len(found)} things: {said}")
 
 
 def test_fields_of_later_versions_fail_with_a_sentence():
@@ -170,5 +207,6 @@ def test_what_is_right_is_not_refused():
             hold(done.returncode == 0, f"{helm} refuses {changes}: {done.stderr}")
 
 
-TESTS = [test_contradictions_fail_with_a_sentence, test_fields_of_later_versions_fail_with_a_sentence,
+TESTS = [test_contradictions_fail_with_a_sentence, test_a_text_that_contradicts_the_values_fails_too,
+         test_fields_of_later_versions_fail_with_a_sentence,
          test_the_schema_refuses_the_rest, test_all_are_said_at_once, test_what_is_right_is_not_refused]

@@ -28,6 +28,11 @@ def test_grace_is_worked_out_from_the_drain():
     ]:
         found = template(changes)["spec"]["terminationGracePeriodSeconds"]
         hold(found == seconds, f"{changes} gives a grace of {found}, not {seconds}")
+    text = example("config-text")["configText"]
+    for before, after, seconds in [('grace = "30s"', 'grace = "1h"', 3630), ("[drain]", "[hsts]", 30)]:
+        found = template({"configText": text.replace(before, after)}, "config-text")["spec"]
+        found = found["terminationGracePeriodSeconds"]
+        hold(found == seconds, f"a text with {after} for {before} gives a grace of {found}, not {seconds}")
     sleep = template({"preStopSleepSeconds": 7})["spec"]["containers"][0]["lifecycle"]
     hold(sleep == {"preStop": {"sleep": {"seconds": 7}}}, f"preStop is {sleep}")
     hold("lifecycle" not in template({})["spec"]["containers"][0], "there is a preStop by default")
@@ -43,6 +48,11 @@ def test_only_what_needs_a_restart_restarts():
     for config in [{"listen": {"workers": 3}}, {"log": {"format": "text"}}, {"traces": {"endpoint": "http://a:4318"}}]:
         after = template(merged(collector, {"config": config}))
         hold(after["metadata"] != before["metadata"], f"config.{config} needs a restart and makes none")
+    text = example("config-text")["configText"]
+    before_text = template({}, "config-text")["metadata"]
+    for word, restarts in [("workers = 2", True), ("workers = 1\n\nhalf_close = false", False)]:
+        after = template({"configText": text.replace("workers = 1", word)}, "config-text")["metadata"]
+        hold((after != before_text) == restarts, f"{word} in a text: restarts are not {restarts}")
     explicit = template({"config": {"log": {"format": "json"}, "listen": {"workers": 1}}})
     hold(explicit == before, "a default that is said restarts the pods")
 
@@ -278,7 +288,7 @@ def test_notes_say_what_to_look_at():
         hold(done.returncode == 0, f"Helm 4 cannot install {values.name}: {done.stderr}")
         name, notes = values.stem.removeprefix("values-"), done.stdout.partition("NOTES:")[2]
         hold("rollout status" in notes and "logs POD -c check" in notes, f"{values.name}: {notes}")
-        unread = name in ("config-text", "existing-configmap")
+        unread = name == "existing-configmap"
         hold(("The chart does not read" in notes) == unread, f"{values.name}: {notes}")
         # Node addresses instead of clients': not with PROXY headers, and not inside the cluster.
         lost = name not in ("production", "ingress-controller", "existing-configmap")

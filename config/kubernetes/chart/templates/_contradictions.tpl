@@ -3,6 +3,13 @@ What values can say that cannot be meant. Each template prints one line a contra
 mend; contradictions.yaml gathers them all. What can be told from one value alone is in the schema.
 */}}
 
+{{/* By itself: what such a text says is unknown. */}}
+{{- define "tlsfloor.wrong.text" -}}
+{{- with (include "tlsfloor.said" . | fromJson).Error }}
+configText is no TOML: {{ . | replace "\n" " " }}
+{{- end }}
+{{- end -}}
+
 {{- define "tlsfloor.wrong.source" -}}
 {{- $sources := list -}}
 {{- range list "config" "configText" "existingConfigMap" -}}
@@ -12,8 +19,8 @@ mend; contradictions.yaml gathers them all. What can be told from one value alon
 config is empty: say at least config.upstreams, the API servers, e.g. [{ name: api, servers: ["http://api.prod.svc.cluster.local:8080"] }]
 {{- else if gt (len $sources) 1 }}
 {{ join " and " $sources }} are given: the configuration comes from one of them, clear the others
-{{- else if and .Values.config (not .Values.config.upstreams) }}
-config.upstreams is empty: say the API servers, e.g. [{ name: api, servers: ["http://api.prod.svc.cluster.local:8080"] }]
+{{- else if not (or .Values.existingConfigMap (include "tlsfloor.said" . | fromJson).upstreams) }}
+{{ include "tlsfloor.place" . }}upstreams is empty: say the API servers, e.g. [{ name: api, servers: ["http://api.prod.svc.cluster.local:8080"] }]
 {{- end }}
 {{- if and .Values.existingConfigMap .Values.files }}
 files are given with existingConfigMap: put them into {{ .Values.existingConfigMap }}, the chart does not write it
@@ -29,8 +36,16 @@ files has tlsfloor.toml, which the chart writes: give it as configText
 admin.tokenSecretName is empty: the admin port is beyond loopback, for probes and scraping, so whoever changes something there has to show a token. Make one: {{ $kubectl }} tlsfloor-admin --from-literal=token="$(openssl rand -hex 32)" and set admin.tokenSecretName=tlsfloor-admin
 {{- end }}
 {{- $many := or (eq .Values.kind "DaemonSet") (gt (include "tlsfloor.replicas.most" . | int) 1) }}
-{{- if and $many (not .Values.tickets.secretName) (not (dig "tls" "ticket_secret" "" .Values.config)) }}
+{{- $config := include "tlsfloor.config" . | fromJson }}
+{{- if and $many (not (dig "tls" "ticket_secret" "" $config)) }}
+{{- if .Values.tickets.secretName }}
+{{ include "tlsfloor.place" . }}tls.ticket_secret is not said and there is more than one replica: clients could resume a session only on the one they began it with. Say "/secrets/tickets/tickets.key", where tickets.secretName is
+{{- else }}
 tickets.secretName is empty and there is more than one replica: clients could resume a session only on the one they began it with. Make a secret: {{ $kubectl }} tlsfloor-tickets --from-literal=tickets.key="$(openssl rand -base64 48)" and set tickets.secretName=tlsfloor-tickets
+{{- end }}
+{{- end }}
+{{- if not (dig "listen" "admin_token" "" $config) }}
+{{ include "tlsfloor.place" . }}listen.admin_token is not said: beyond loopback the admin port needs it. Say "/secrets/admin/token"
 {{- end }}
 {{- if not (or .Values.configText .Values.existingConfigMap .Values.certificates (dig "tls" "certificates" list .Values.config)) }}
 certificates is empty: name a Secret with tls.crt and tls.key, e.g. [{ name: api, secretName: api-tls }]. Make one: kubectl -n {{ .Release.Namespace }} create secret tls api-tls --cert=api.crt --key=api.key, or let cert-manager do it
@@ -63,10 +78,10 @@ updateStrategy.maxUnavailable and updateStrategy.maxSurge are both 0: no pod cou
 {{- define "tlsfloor.wrong.memory" -}}
 {{- $limit := dig "limits" "memory" "" .Values.resources }}
 {{- $request := dig "requests" "memory" "" .Values.resources }}
-{{- $ceiling := dig "limits" "memory" "" .Values.config }}
+{{- $ceiling := dig "limits" "memory" "" (include "tlsfloor.said" . | fromJson) }}
 {{- if and $limit $ceiling }}
 {{- if ge (include "tlsfloor.bytes" $ceiling | int64) (include "tlsfloor.bytes" $limit | int64) }}
-resources.limits.memory is {{ $limit }}, not above config.limits.memory, {{ $ceiling }}: the kernel would kill the proxy before it says no; raise the first, or leave out the second (then it is four fifths of the first)
+resources.limits.memory is {{ $limit }}, not above {{ include "tlsfloor.place" . }}limits.memory, {{ $ceiling }}: the kernel would kill the proxy before it says no; raise the first, or leave out the second (then it is four fifths of the first)
 {{- end }}
 {{- end }}
 {{- if and $limit $request }}

@@ -3,7 +3,7 @@
 {{/* "1500ms" "20s" "5m" as seconds, rounded up. */}}
 {{- define "tlsfloor.seconds" -}}
 {{- $units := dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 "d" 86400 -}}
-{{- $unit := regexFind "[a-z]+$" . -}}
+{{- $unit := regexFind "[a-z]+$" (toString .) -}}
 {{- mulf (float64 (trimSuffix $unit .)) (float64 (index $units $unit)) | ceil | int64 -}}
 {{- end -}}
 
