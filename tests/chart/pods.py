@@ -259,7 +259,8 @@ def test_extras_reach_their_place():
     hold(proxy["image"] == "ghcr.io/tlsfloor/tlsfloor@sha256:" + "a" * 64, f"the image is {proxy['image']}")
     hold(more["extraVolumes"][0] in pod["spec"]["volumes"], "extraVolumes")
     hold(more["extraVolumeMounts"][0] in proxy["volumeMounts"], "extraVolumeMounts")
-    hold(pod["spec"]["initContainers"][1] == {"name": "first"}, "extraInitContainers")
+    names = [each["name"] for each in pod["spec"]["initContainers"]]
+    hold(names == ["first", "check"], f"init containers run as {names}: what they fetch is checked before it is there")
     hold(pod["spec"]["containers"][1] == {"name": "beside"}, "extraContainers")
     hold(pod["spec"]["hostUsers"] is False, "hostUsers")
     hold({"pl": "1", "cl": "1"}.items() <= pod["metadata"]["labels"].items(), "labels of pods")

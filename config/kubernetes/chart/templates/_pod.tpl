@@ -169,11 +169,12 @@ imagePullSecrets:
 {{- end }}
 {{- if or .Values.checkInit .Values.extraInitContainers }}
 initContainers:
-  {{- if .Values.checkInit }}
-  {{- include "tlsfloor.container" (dict "root" $ "name" "check" "args" (list "check")) | nindent 2 }}
-  {{- end }}
+  {{- /* Whoever fetches what the configuration names has to have been here before it is checked. */}}
   {{- with .Values.extraInitContainers }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- if .Values.checkInit }}
+  {{- include "tlsfloor.container" (dict "root" $ "name" "check" "args" (list "check")) | nindent 2 }}
   {{- end }}
 {{- end }}
 containers:
