@@ -21,6 +21,9 @@ CASES = [
     ({"configText": "[tls]"}, "config and configText are given"),
     ({"existingConfigMap": "a", "config": GONE, "files": {"a": "b"}}, "files are given with existingConfigMap"),
     ({"files": {"tlsfloor.toml": ""}}, "files has tlsfloor.toml"),
+    ({"extraArgs": ["-c", "/x"]}, "extraArgs has -c"), ({"extraArgs": ["-c/x"]}, "extraArgs has -c/x"),
+    ({"extraArgs": ["--config", "/x"]}, "extraArgs has --config"),
+    ({"extraArgs": ["--config=/x"]}, "extraArgs has --config=/x"),
     # Secrets.
     ({"admin": {"tokenSecretName": ""}}, "kubectl -n tlsfloor create secret generic tlsfloor-admin"),
     ({"tickets": {"secretName": ""}}, "kubectl -n tlsfloor create secret generic tlsfloor-tickets"),

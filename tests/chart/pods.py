@@ -241,7 +241,7 @@ def test_extras_reach_their_place():
         "dnsConfig": {"nameservers": ["10.0.0.1"]}, "serviceAccountName": "sa", "imagePullSecrets": [{"name": "i"}],
     }
     more = {
-        "extraArgs": ["--config", "/x"], "extraEnv": [{"name": "A", "value": "b"}],
+        "extraArgs": ["--x", "z"], "extraEnv": [{"name": "A", "value": "b"}],
         "extraVolumes": [{"name": "v", "emptyDir": {}}], "extraVolumeMounts": [{"name": "v", "mountPath": "/v"}],
         "extraInitContainers": [{"name": "first"}], "extraContainers": [{"name": "beside"}],
         "podLabels": {"pl": "1"}, "podAnnotations": {"pa": "1"}, "commonLabels": {"cl": "1"},
@@ -255,7 +255,7 @@ def test_extras_reach_their_place():
     for key, value in extras.items():
         hold(pod["spec"].get(key) == value, f"{key} is {pod['spec'].get(key)}")
     proxy = pod["spec"]["containers"][0]
-    hold(proxy["args"] == ["run", "--config", "/x"] and proxy["env"] == more["extraEnv"], "extraArgs or extraEnv")
+    hold(proxy["args"] == ["run", "--x", "z"] and proxy["env"] == more["extraEnv"], "extraArgs or extraEnv")
     hold(proxy["image"] == "ghcr.io/tlsfloor/tlsfloor@sha256:" + "a" * 64, f"the image is {proxy['image']}")
     hold(more["extraVolumes"][0] in pod["spec"]["volumes"], "extraVolumes")
     hold(more["extraVolumeMounts"][0] in proxy["volumeMounts"], "extraVolumeMounts")

@@ -25,6 +25,11 @@ config is empty: say at least config.upstreams, the API servers, e.g. [{ name: a
 {{- if and .Values.existingConfigMap .Values.files }}
 files are given with existingConfigMap: put them into {{ .Values.existingConfigMap }}, the chart does not write it
 {{- end }}
+{{- range .Values.extraArgs }}
+{{- if regexMatch "^(-c|--config$|--config=)" . }}
+extraArgs has {{ . }}: the check would read another file than the proxy. Give the file as configText or existingConfigMap
+{{- end }}
+{{- end }}
 {{- if hasKey .Values.files "tlsfloor.toml" }}
 files has tlsfloor.toml, which the chart writes: give it as configText
 {{- end }}
