@@ -30,11 +30,17 @@ CASES = [
     ({"certificates": []}, "create secret tls api-tls"),
     ({"secrets": [{"name": "api", "secretName": "a", "keys": ["b"]}]}, "api is there twice"),
     ({"secrets": [{"name": "admin", "secretName": "a", "keys": ["b"]}]}, "the chart has it itself"),
+    ({"config": {"tls": {"ticket_secret": "/secrets/t/key"}}}, "config.tls.ticket_secret is /secrets/t/key, which nothing"),
+    ({"config": {"listen": {"admin_token": "/secrets/a"}}}, "config.listen.admin_token is /secrets/a, which nothing"),
+    ({"config": {"tls": {"certificates": [{"chain": "/secrets/api/tls.crt", "key": "/secrets/api/key"}]}}},
+     "config.tls.certificates[0].key is /secrets/api/key, which nothing mounts"),
     # The end of a pod.
     ({"terminationGracePeriodSeconds": 49}, "terminationGracePeriodSeconds is 49, but a drain takes up to 50"),
     ({"terminationGracePeriodSeconds": 30, "config": {"drain": {"grace": "10m"}}}, "up to 630 seconds"),
     ({"terminationGracePeriodSeconds": 59, "preStopSleepSeconds": 10}, "up to 60 seconds"),
     ({"updateStrategy": {"maxSurge": "0%"}}, "are both 0"),
+    ({"minReadySeconds": 600}, "progressDeadlineSeconds is 600, not above minReadySeconds, 600"),
+    ({"metrics": {"scrape": "PodMonitor", "scrapeTimeout": "15001ms"}}, "metrics.scrapeTimeout is 15001ms, above"),
     # Replicas.
     ({"autoscaling": {"enabled": True, "min": 5, "max": 4}}, "autoscaling.min is 5, above autoscaling.max, 4"),
     ({"autoscaling": {"enabled": True, "cpu": 0}}, "enabled by no metric"),
@@ -53,6 +59,8 @@ CASES = [
     # Memory.
     ({"config": {"limits": {"memory": "512MiB"}}}, "resources.limits.memory is 512Mi, not above"),
     ({"config": {"limits": {"memory": "1GiB"}}, "resources": {"limits": {"memory": "1G"}}}, "is 1G, not above"),
+    ({"config": {"limits": {"memory": "512MiB"}}, "resources": {"limits": {"memory": "0.5Gi"}}}, "is 0.5Gi, not above"),
+    ({"resources": {"requests": {"memory": "1.1e9"}, "limits": {"memory": "1G"}}}, "memory is 1.1e+09, above"),
     ({"resources": {"requests": {"memory": "1Gi"}}}, "above resources.limits.memory"),
     # Ports and the Service.
     *(({"ports": {"address": loopback}}, f"ports.address is {loopback}: neither Service nor probes")
@@ -72,6 +80,10 @@ CASES = [
     ({"podLabels": {"app.kubernetes.io/name": "a"}}, "podLabels has app.kubernetes.io/name"),
     ({"commonLabels": {"app.kubernetes.io/instance": "a"}}, "commonLabels has app.kubernetes.io/instance"),
     ({"service": {"labels": {"app.kubernetes.io/component": "a"}}}, "service.labels has app.kubernetes.io/component"),
+    ({"service": {"clusterIP": "None"}}, "service.clusterIP is None for a Service of type LoadBalancer"),
+    ({"service": {"ports": {"https": {"nodePort": 30443}, "http": {"nodePort": 30443}}}}, "nodePort is 30443, which"),
+    ({"service": {"healthCheckNodePort": 30443, "ports": {"http": {"nodePort": 30443}}}}, "is 30443, which is another"),
+    ({"config": {"listen": {"http": []}}}, "config.listen.http has no address beyond loopback with port 8080"),
     # The PROXY protocol.
     ({"proxyProtocol": {"enabled": True, "from": ["10.0.0.0/8"]}, "config": {"listen": {"proxy_protocol_from": []}}},
      "config.listen.proxy_protocol_from is empty"),
@@ -201,6 +213,18 @@ def test_what_is_right_is_not_refused():
             {"name": "net.ipv4.ip_unprivileged_port_start", "value": "81"}]}},
         merged(LEGACY, rollout(ramp=[{"at": "2027-03-01T09:00:00Z", "percent": 5}], salt="a")),
         merged(LEGACY, rollout(brownouts=[{"from": "2027-03-01T09:00:00Z", "lasts": "1h"}])),
+        {"podDisruptionBudget": {"maxUnavailable": None, "minAvailable": 1}},
+        {"service": {"annotations": {"load-balancer.hetzner.cloud/uses-proxyprotocol": "false"}}},
+        {"resources": {"limits": {"memory": "1e9"}}, "config": {"limits": {"memory": "953MiB"}}},
+        {"resources": {"limits": {"memory": 1e9}, "requests": {"memory": "0.5Gi"}}}, {"minReadySeconds": 599},
+        {"metrics": {"scrape": "PodMonitor", "scrapeTimeout": "15s"}},
+        {"service": {"type": "ClusterIP", "clusterIP": "None"}},
+        {"service": {"ports": {"https": {"nodePort": 30443}, "http": {"nodePort": 30080}}}},
+        {"config": {"tls": {"ticket_secret": "/secrets/t/key"}}, "secrets": [
+            {"name": "t", "secretName": "t", "keys": ["key"]}]},
+        {"config": {"tls": {"ticket_secret": "/secrets/t/key"}}, "extraVolumeMounts": [
+            {"name": "t", "mountPath": "/secrets/t"}]},
+        {"config": {"listen": {"http": []}}, "ports": {"http": 0}},
         {"preStopSleepSeconds": 5}, {"security": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}},
         {"networkPolicy": {"enabled": False, "egress": {"upstreams": []}}},
     ]

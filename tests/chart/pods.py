@@ -114,6 +114,15 @@ def test_spread_and_budget_by_version():
         hold(scaler["apiVersion"] == api, f"{version}: not {api}")
 
 
+def test_the_service_by_version():
+    said = {"internalTrafficPolicy": "Local", "loadBalancerClass": "c"}
+    for version, there in [("1.22.0", True), ("1.21.0", False), ("1.20.0", False)]:
+        spec = one(rendered({"service": said}, version=version), "Service")["spec"]
+        hold(all((key in spec) == there for key in said), f"the Service in {version} is {spec}")
+    budget = one(rendered({"podDisruptionBudget": {"maxUnavailable": None, "minAvailable": 1}}), "PodDisruptionBudget")
+    hold(budget["spec"]["minAvailable"] == 1 and "maxUnavailable" not in budget["spec"], f"{budget['spec']}")
+
+
 def test_the_autoscaler():
     spec = one(rendered({}, "production"), "HorizontalPodAutoscaler")["spec"]
     hold((spec["minReplicas"], spec["maxReplicas"]) == (3, 30), f"{spec}")

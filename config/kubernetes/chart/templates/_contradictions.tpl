@@ -70,6 +70,9 @@ certificates and secrets: {{ .name }} is there twice{{ if has .name (list "admin
 {{- if and $said (lt $said $least) }}
 terminationGracePeriodSeconds is {{ $said }}, but a drain takes up to {{ $least }} seconds (preStopSleepSeconds, drain.delay, drain.grace, drain.linger and 5): requests would be killed; say {{ $least }} or more, or leave it 0
 {{- end }}
+{{- if and (eq .Values.kind "Deployment") (ge (int .Values.minReadySeconds) (int .Values.progressDeadlineSeconds)) }}
+progressDeadlineSeconds is {{ .Values.progressDeadlineSeconds }}, not above minReadySeconds, {{ .Values.minReadySeconds }}: every rollout would count as failed
+{{- end }}
 {{- $version := .Capabilities.KubeVersion.Version }}
 {{- if and .Values.preStopSleepSeconds (semverCompare "<1.30-0" $version) }}
 preStopSleepSeconds needs Kubernetes 1.30, this is {{ $version }}: use drain.delay, which works everywhere
@@ -96,6 +99,15 @@ resources.requests.memory is {{ $request }}, above resources.limits.memory, {{ $
 {{- end }}
 {{- end -}}
 
+{{- define "tlsfloor.wrong.scraping" -}}
+{{- $metrics := .Values.metrics }}
+{{- if and $metrics.scrapeTimeout (has $metrics.scrape (list "PodMonitor" "ServiceMonitor")) }}
+{{- if gt (include "tlsfloor.milliseconds" $metrics.scrapeTimeout | int64) (include "tlsfloor.milliseconds" $metrics.interval | int64) }}
+metrics.scrapeTimeout is {{ $metrics.scrapeTimeout }}, above metrics.interval, {{ $metrics.interval }}: Prometheus takes no such target
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "tlsfloor.wrong.versions" -}}
 {{- $version := .Capabilities.KubeVersion.Version }}
 {{- if and (not .Values.security.hostUsers) (semverCompare "<1.25-0" $version) }}
@@ -115,6 +127,34 @@ service.trafficDistribution needs Kubernetes 1.31, this is {{ $version }}
 {{- if hasKey $labels $key }}
 {{ $place }} has {{ $key }}, which the chart writes itself: leave it out; the name is nameOverride, the instance is the release
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Files under /secrets that the configuration names and no Secret of these values brings. */}}
+{{- define "tlsfloor.wrong.mounts" -}}
+{{- $there := list "/secrets/admin/token" }}
+{{- if .Values.tickets.secretName }}{{ $there = append $there "/secrets/tickets/tickets.key" }}{{ end }}
+{{- range .Values.certificates }}
+{{- $there = concat $there (list (printf "/secrets/%s/tls.crt" .name) (printf "/secrets/%s/tls.key" .name)) }}
+{{- end }}
+{{- range $secret := .Values.secrets }}
+{{- range .keys }}{{ $there = append $there (printf "/secrets/%s/%s" $secret.name .) }}{{ end }}
+{{- end }}
+{{- $said := include "tlsfloor.said" . | fromJson }}
+{{- $named := dict "listen.admin_token" (dig "listen" "admin_token" "" $said) "tls.ticket_secret" (dig "tls" "ticket_secret" "" $said) }}
+{{- range $index, $pair := dig "tls" "certificates" list $said }}
+{{- range $key := list "chain" "key" }}
+{{- $_ := set $named (printf "tls.certificates[%d].%s" $index $key) (dig $key "" $pair) }}
+{{- end }}
+{{- end }}
+{{- range $key, $path := $named }}
+{{- $mounted := has $path $there }}
+{{- range $.Values.extraVolumeMounts }}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $path }}{{ $mounted = true }}{{ end }}
+{{- end }}
+{{- if and (hasPrefix "/secrets/" $path) (not $mounted) }}
+{{ include "tlsfloor.place" $ }}{{ $key }} is {{ $path }}, which nothing mounts: name its Secret in certificates, tickets or secrets
 {{- end }}
 {{- end }}
 {{- end -}}

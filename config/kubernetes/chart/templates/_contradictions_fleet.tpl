@@ -33,11 +33,16 @@ autoscaling.cpu is a percentage of resources.requests.cpu, which is not there
 {{- end -}}
 {{- end -}}
 
+{{/* A value as text: nothing for "" and null, but "0" for 0. */}}
+{{- define "tlsfloor.word" -}}
+{{- if not (kindIs "invalid" .) }}{{ . }}{{ end -}}
+{{- end -}}
+
 {{- define "tlsfloor.wrong.budget" -}}
 {{- $budget := .Values.podDisruptionBudget }}
 {{- $replicas := include "tlsfloor.replicas.least" . | int }}
-{{- $most := toString $budget.maxUnavailable }}
-{{- $least := toString $budget.minAvailable }}
+{{- $most := include "tlsfloor.word" $budget.maxUnavailable }}
+{{- $least := include "tlsfloor.word" $budget.minAvailable }}
 {{- if and $budget.enabled (eq .Values.kind "Deployment") }}
 {{- if and (ne $most "") (ne $least "") }}
 podDisruptionBudget has maxUnavailable and minAvailable: say one, and "" for the other

@@ -27,7 +27,7 @@ ports.{{ $name }} is {{ $port }}, and a port below 1024 is not open to who is no
 {{- end }}
 {{- end }}
 {{- $said := dig "listen" $name (index $silent $name) $config }}
-{{- if and $port $said }}
+{{- if and $port (or $said (hasKey (default dict $config.listen) $name)) }}
 {{- $found := false }}
 {{- range ternary $said (list $said) (kindIs "slice" $said) }}
 {{- if and (hasSuffix (printf ":%d" $port) .) (not (regexMatch "^(127[.]|\\[::1\\])" .)) }}{{ $found = true }}{{ end }}
@@ -57,6 +57,16 @@ service.ports.{{ $name }}.nodePort is given for a Service of type ClusterIP, whi
 {{- end }}
 {{- end }}
 {{- end }}
+{{- $taken := list }}
+{{- range $place, $port := dict "service.ports.https.nodePort" $ports.https.nodePort "service.ports.http.nodePort" $ports.http.nodePort "service.healthCheckNodePort" $service.healthCheckNodePort }}
+{{- if and (int $port) (has (int $port) $taken) }}
+{{ $place }} is {{ $port }}, which is another one of the Service already
+{{- end }}
+{{- $taken = append $taken (int $port) }}
+{{- end }}
+{{- if and (ne $service.type "ClusterIP") (eq $service.clusterIP "None") }}
+service.clusterIP is None for a Service of type {{ $service.type }}, which needs an address: leave it "", or set service.type=ClusterIP
+{{- end }}
 {{- if ne $service.type "LoadBalancer" }}
 {{- range list "loadBalancerClass" "loadBalancerSourceRanges" "healthCheckNodePort" }}
 {{- if index $service . }}
@@ -83,7 +93,7 @@ proxyProtocol.provider is {{ $switch.provider }}, but service.type is {{ .Values
 {{- else }}
 {{- range $provider, $annotations := include "tlsfloor.proxyProtocol.annotations" . | fromYaml }}
 {{- range $name, $_ := $annotations }}
-{{- if hasKey $.Values.service.annotations $name }}
+{{- if ne (dig $name "false" $.Values.service.annotations) "false" }}
 service.annotations turns PROXY headers on at the load balancer, proxyProtocol.enabled is false: the proxy would take them for broken hellos. Set proxyProtocol: { enabled: true, provider: {{ $provider }}, from: [...] } and drop {{ $name }}
 {{- end }}
 {{- end }}
