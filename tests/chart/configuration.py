@@ -14,7 +14,9 @@ import tomllib
 
 import yaml
 
-from chart import EXAMPLES, RELEASE, attempt, example, hold, merged, objects, one, run, values_file, workload
+from chart import (
+    CHART, EXAMPLES, RELEASE, ROOT, attempt, example, hold, merged, objects, one, run, values_file, workload,
+)
 
 
 def toml_of(found):
@@ -193,6 +195,18 @@ def test_workers_and_replicas():
     hold(read["fleet"]["replicas"] == 12, "fleet.replicas of a DaemonSet is not what is said")
 
 
+def test_the_arithmetic_of_the_readme():
+    """By the product's own constant; and a client's share in production, which the example says."""
+    capacity = (ROOT / "src/capacity.rs").read_text()
+    hold("const CONNECTION: u64 = 32 << 10;" in capacity, "a connection takes another share of memory")
+    readme = (CHART / "README.md").read_text()
+    most = round((512 << 20) / 5 * 4 / (32 << 10), -3)
+    hold(f"about {most:_.0f} connections".replace("_", " ") in readme, f"the README does not say {most} connections")
+    read = rendered({}, base="production")
+    share = read["limits"]["connections_per_client"] / read["fleet"]["replicas"]
+    hold(share == 100, f"a replica's share of connections_per_client is {share}, not 100 as the example says")
+
+
 def test_a_text_is_taken_as_it_is():
     values = example("config-text")
     found = objects("Helm 3", values_file(values))
@@ -216,5 +230,6 @@ def test_a_typo_fails_with_its_place():
 
 TESTS = [test_every_example_passes_check, test_strings_numbers_and_names_survive,
          test_date_times_are_those_of_the_schema, test_unquoted_date_times_are_taken_too,
-         test_what_the_chart_adds, test_both_families_are_listened_to, test_the_user_has_the_last_word, test_workers_and_replicas,
+         test_what_the_chart_adds, test_both_families_are_listened_to, test_the_user_has_the_last_word,
+         test_workers_and_replicas, test_the_arithmetic_of_the_readme,
          test_a_text_is_taken_as_it_is, test_a_typo_fails_with_its_place]
