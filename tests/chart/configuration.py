@@ -207,6 +207,28 @@ def test_the_arithmetic_of_the_readme():
     hold(share == 100, f"a replica's share of connections_per_client is {share}, not 100 as the example says")
 
 
+CENSUS = ('{"event":"census","from":"2027-01-12T10:00:00Z","to":"2027-01-12T10:01:00Z","client":"203.0.113.7",'
+          '"offered_max":"1.0","policy":"floor","reason":"version","lane":"legacy","count":7,"stack":"java-7"}')
+
+
+def test_the_report_joins_the_legacy_log():
+    """Three unlike programs behind one hello are a middlebox, and only that log knows them."""
+    found = yaml.safe_load_all((EXAMPLES[0].parent / "legacy-nginx.yaml").read_text())
+    text = next(one for one in found if one["kind"] == "ConfigMap")["data"]["nginx.conf"]
+    form = "".join(re.findall("'([^']*)'", re.search(r"log_format legacy escape=json ([^;]*);", text).group(1)))
+    hold("access_log /dev/stdout legacy;" in text, "nginx writes its log in another form")
+    lines = [CENSUS]
+    for agent in ("billing/1.2", "Mozilla/4.0", "curl/7.19"):
+        line = form.replace("$proxy_protocol_addr", "203.0.113.7").replace("$http_user_agent", agent)
+        line = re.sub(r"\$[a-z_]+", "TLSv1", line)
+        hold({"version", "status"} < json.loads(line).keys(), f"a line is {line}")
+        lines.append(line)
+    for log, joined in [(lines, True), (lines[:3], False)]:
+        done = run(os.environ["TLSFLOOR"], "report", input="\n".join(log) + "\n")
+        hold(done.returncode == 0, f"tlsfloor report: {done.stderr}")
+        hold(("middlebox" in done.stdout) == joined, f"of {len(log) - 1} programs the report says: {done.stdout}")
+
+
 def test_a_text_is_taken_as_it_is():
     values = example("config-text")
     found = objects("Helm 3", values_file(values))
@@ -231,5 +253,5 @@ def test_a_typo_fails_with_its_place():
 TESTS = [test_every_example_passes_check, test_strings_numbers_and_names_survive,
          test_date_times_are_those_of_the_schema, test_unquoted_date_times_are_taken_too,
          test_what_the_chart_adds, test_both_families_are_listened_to, test_the_user_has_the_last_word,
-         test_workers_and_replicas, test_the_arithmetic_of_the_readme,
+         test_workers_and_replicas, test_the_arithmetic_of_the_readme, test_the_report_joins_the_legacy_log,
          test_a_text_is_taken_as_it_is, test_a_typo_fails_with_its_place]
