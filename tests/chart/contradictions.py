@@ -225,6 +225,9 @@ def test_what_is_right_is_not_refused():
         {"config": {"tls": {"ticket_secret": "/secrets/t/key"}}, "extraVolumeMounts": [
             {"name": "t", "mountPath": "/secrets/t"}]},
         {"config": {"listen": {"http": []}}, "ports": {"http": 0}},
+        # Both steps to another port, as the README of the chart says.
+        {"config": {"listen": {"https": ["0.0.0.0:8443", "0.0.0.0:9443"]}}},
+        {"config": {"listen": {"https": ["0.0.0.0:8443", "0.0.0.0:9443"]}}, "ports": {"https": 9443}},
         {"preStopSleepSeconds": 5}, {"security": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}},
         {"networkPolicy": {"enabled": False, "egress": {"upstreams": []}}},
     ]
