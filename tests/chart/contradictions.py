@@ -30,7 +30,7 @@ CASES = [
     ({"certificates": []}, "create secret tls api-tls"),
     ({"secrets": [{"name": "api", "secretName": "a", "keys": ["b"]}]}, "api is there twice"),
     ({"secrets": [{"name": "admin", "secretName": "a", "keys": ["b"]}]}, "the chart has it itself"),
-    ({"config": {"tls": {"ticket_secret": "/secrets/t/key"}}}, "config.tls.ticket_secret is /secrets/t/key, which nothing"),
+    ({"config": {"tls": {"ticket_secret": "/secrets/t/key"}}}, "tls.ticket_secret is /secrets/t/key, which nothing"),
     ({"config": {"listen": {"admin_token": "/secrets/a"}}}, "config.listen.admin_token is /secrets/a, which nothing"),
     ({"config": {"tls": {"certificates": [{"chain": "/secrets/api/tls.crt", "key": "/secrets/api/key"}]}}},
      "config.tls.certificates[0].key is /secrets/api/key, which nothing mounts"),
@@ -64,7 +64,8 @@ CASES = [
     ({"resources": {"requests": {"memory": "1Gi"}}}, "above resources.limits.memory"),
     # Ports and the Service.
     *(({"ports": {"address": loopback}}, f"ports.address is {loopback}: neither Service nor probes")
-      for loopback in ("127.0.0.1", "127.9.9.9", "[::1]", "::1", "localhost", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]")),
+      for loopback in ("127.0.0.1", "127.9.9.9", "localhost", "::1", "[::1]", "[0:0:0:0:0:0:0:1]",
+                       "[::ffff:127.0.0.1]")),
     ({"ports": {"https": 443}}, "ports.https is 443, and a port below 1024"),
     ({"ports": {"http": 80}, "security": {"sysctls": [
         {"name": "net.ipv4.ip_unprivileged_port_start", "value": "81"}]}}, "ports.http is 80"),
@@ -76,6 +77,8 @@ CASES = [
     ({"service": {"type": "ClusterIP", "ports": {"http": {"nodePort": 30080}}}}, "which has none"),
     ({"service": {"type": "NodePort", "loadBalancerClass": "a"}}, "service.loadBalancerClass is given"),
     ({"service": {"externalTrafficPolicy": "Cluster", "healthCheckNodePort": 32000}}, "healthCheckNodePort is given"),
+    ({"service": {"ipFamilies": ["IPv6"]}}, "service.ipFamilies is IPv6 alone and ports.address is 0.0.0.0"),
+    ({"service": {"ipFamilies": ["IPv4"]}, "ports": {"address": "[::]"}}, "service.ipFamilies is IPv4 alone"),
     # Labels.
     ({"podLabels": {"app.kubernetes.io/name": "a"}}, "podLabels has app.kubernetes.io/name"),
     ({"commonLabels": {"app.kubernetes.io/instance": "a"}}, "commonLabels has app.kubernetes.io/instance"),
@@ -203,6 +206,8 @@ def test_all_are_said_at_once():
 def test_what_is_right_is_not_refused():
     """The other side of each border."""
     right = [
+        {"service": {"ipFamilies": ["IPv6"]}, "ports": {"address": "[::]"}},
+        {"service": {"ipFamilies": ["IPv4"]}}, {"service": {"ipFamilies": ["IPv6"], "ipFamilyPolicy": "PreferDualStack"}},
         {"ports": {"address": "[::]"}}, {"ports": {"address": "12.7.0.1"}}, {"ports": {"address": "[2001:db8::1]"}},
         {"terminationGracePeriodSeconds": 50}, {"podDisruptionBudget": {"maxUnavailable": "1%"}},
         {"podDisruptionBudget": {"maxUnavailable": "", "minAvailable": "50%"}},

@@ -99,7 +99,7 @@ def test_names_that_look_like_something_else():
                 by_schema(found, VERSIONS[0], f"release {release}")
                 for one in found:
                     labels = one["metadata"]["labels"]
-                    hold(one["metadata"]["namespace"] == namespace, f"the namespace is {one['metadata']['namespace']!r}")
+                    hold(one["metadata"]["namespace"] == namespace, f"{one['kind']} is in another namespace")
                     hold(labels["app.kubernetes.io/instance"] == release, f"the labels are {labels}")
                     hold(one["metadata"]["name"][0].isalpha(), f"{one['kind']} is called {one['metadata']['name']}")
 

@@ -9,7 +9,8 @@ import os
 
 import yaml
 
-from chart import CHART, EXAMPLES, HELMS, example, hold, merged, objects, one, run, text as text_of, values_file, workload
+from chart import CHART, EXAMPLES, HELMS, example, hold, merged, objects, one, run, values_file, workload
+from chart import text as text_of
 
 
 def rendered(changes, base="minimal", version="1.37.0"):

@@ -138,4 +138,5 @@ def test_no_rule_is_wider_than_it_looks():
 
 
 TESTS = [test_who_comes_in, test_old_pods_stay_open_while_ports_change, test_who_is_reached,
-         test_the_collector_is_reached_with_traces, test_the_test_asks_the_admin_port_and_nothing_else, test_no_rule_is_wider_than_it_looks]
+         test_the_collector_is_reached_with_traces, test_the_test_asks_the_admin_port_and_nothing_else,
+         test_no_rule_is_wider_than_it_looks]

@@ -57,6 +57,13 @@ service.ports.{{ $name }}.nodePort is given for a Service of type ClusterIP, whi
 {{- end }}
 {{- end }}
 {{- end }}
+{{- $six := hasPrefix "[" .Values.ports.address }}
+{{- $dual := has $service.ipFamilyPolicy (list "PreferDualStack" "RequireDualStack") }}
+{{- if not (or $dual (hasKey (dig "listen" dict (include "tlsfloor.said" . | fromJson)) "https") .Values.existingConfigMap) }}
+{{- if eq (toJson $service.ipFamilies) (ternary "[\"IPv4\"]" "[\"IPv6\"]" $six) }}
+service.ipFamilies is {{ first $service.ipFamilies }} alone and ports.address is {{ .Values.ports.address }}, of the other family: say {{ ternary "0.0.0.0" "[::]" $six | quote }}, or service.ipFamilyPolicy=PreferDualStack
+{{- end }}
+{{- end }}
 {{- $taken := list }}
 {{- range $place, $port := dict "service.ports.https.nodePort" $ports.https.nodePort "service.ports.http.nodePort" $ports.http.nodePort "service.healthCheckNodePort" $service.healthCheckNodePort }}
 {{- if and (int $port) (has (int $port) $taken) }}
