@@ -14,7 +14,9 @@ import tomllib
 
 import yaml
 
-from chart import EXAMPLES, RELEASE, attempt, example, hold, merged, objects, one, run, values_file, workload
+from chart import (
+    CHART, EXAMPLES, RELEASE, ROOT, attempt, example, hold, merged, objects, one, run, values_file, workload,
+)
 
 
 def toml_of(found):
@@ -156,9 +158,22 @@ def test_what_the_chart_adds():
     hold(read["plain_http"] == {"https_port": 8443}, f"[plain_http] is {read['plain_http']}")
 
 
+def test_both_families_are_listened_to():
+    for policy in ("PreferDualStack", "RequireDualStack"):
+        for address in ("0.0.0.0", "[::]"):
+            listen = rendered({"service": {"ipFamilyPolicy": policy}, "ports": {"address": address}})["listen"]
+            hold(listen["https"] == ["0.0.0.0:8443", "[::]:8443"] and listen["http"] == ["0.0.0.0:8080", "[::]:8080"],
+                 f"with {policy} the proxy listens to {listen}")
+            hold(listen["admin"] == f"{address}:9901", f"probes come to {address}, admin is {listen['admin']}")
+    listen = rendered({"service": {"ipFamilyPolicy": "RequireDualStack"}, "ports": {"http": 0}})["listen"]
+    hold(listen["http"] == [], f"a plain port that is off listens to {listen['http']}")
+    listen = rendered({"service": {"ipFamilyPolicy": "SingleStack"}, "ports": {"address": "[::]"}})["listen"]
+    hold(listen["https"] == ["[::]:8443"], f"with one family the proxy listens to {listen['https']}")
+
+
 def test_the_user_has_the_last_word():
     """Also where what they say is nothing, which a merge of Helm's would not tell from silence."""
-    config = {"listen": {"workers": 0, "http": [], "admin_token": "/run/token", "proxy_protocol_from": []},
+    config = {"listen": {"workers": 0, "http": [], "admin_token": "/run/token", "proxy_protocol_from": ["10.9.0.0/16"]},
               "fleet": {"replicas": 7}, "drain": {"linger": "0s"},
               "tls": {"certificates": [{"chain": "/a", "key": "/b"}]}}
     read = rendered({"config": config, "ports": {"http": 0},
@@ -178,6 +193,40 @@ def test_workers_and_replicas():
     hold(read["fleet"]["replicas"] == 9, "fleet.replicas is not the autoscaler's maximum")
     read = rendered({}, base="daemonset")
     hold(read["fleet"]["replicas"] == 12, "fleet.replicas of a DaemonSet is not what is said")
+
+
+def test_the_arithmetic_of_the_readme():
+    """By the product's own constant; and a client's share in production, which the example says."""
+    capacity = (ROOT / "src/capacity.rs").read_text()
+    hold("const CONNECTION: u64 = 32 << 10;" in capacity, "a connection takes another share of memory")
+    readme = (CHART / "README.md").read_text()
+    most = round((512 << 20) / 5 * 4 / (32 << 10), -3)
+    hold(f"about {most:_.0f} connections".replace("_", " ") in readme, f"the README does not say {most} connections")
+    read = rendered({}, base="production")
+    share = read["limits"]["connections_per_client"] / read["fleet"]["replicas"]
+    hold(share == 100, f"a replica's share of connections_per_client is {share}, not 100 as the example says")
+
+
+CENSUS = ('{"event":"census","from":"2027-01-12T10:00:00Z","to":"2027-01-12T10:01:00Z","client":"203.0.113.7",'
+          '"offered_max":"1.0","policy":"floor","reason":"version","lane":"legacy","count":7,"stack":"java-7"}')
+
+
+def test_the_report_joins_the_legacy_log():
+    """Three unlike programs behind one hello are a middlebox, and only that log knows them."""
+    found = yaml.safe_load_all((EXAMPLES[0].parent / "legacy-nginx.yaml").read_text())
+    text = next(one for one in found if one["kind"] == "ConfigMap")["data"]["nginx.conf"]
+    form = "".join(re.findall("'([^']*)'", re.search(r"log_format legacy escape=json ([^;]*);", text).group(1)))
+    hold("access_log /dev/stdout legacy;" in text, "nginx writes its log in another form")
+    lines = [CENSUS]
+    for agent in ("billing/1.2", "Mozilla/4.0", "curl/7.19"):
+        line = form.replace("$proxy_protocol_addr", "203.0.113.7").replace("$http_user_agent", agent)
+        line = re.sub(r"\$[a-z_]+", "TLSv1", line)
+        hold({"version", "status"} < json.loads(line).keys(), f"a line is {line}")
+        lines.append(line)
+    for log, joined in [(lines, True), (lines[:3], False)]:
+        done = run(os.environ["TLSFLOOR"], "report", input="\n".join(log) + "\n")
+        hold(done.returncode == 0, f"tlsfloor report: {done.stderr}")
+        hold(("middlebox" in done.stdout) == joined, f"of {len(log) - 1} programs the report says: {done.stdout}")
 
 
 def test_a_text_is_taken_as_it_is():
@@ -203,5 +252,6 @@ def test_a_typo_fails_with_its_place():
 
 TESTS = [test_every_example_passes_check, test_strings_numbers_and_names_survive,
          test_date_times_are_those_of_the_schema, test_unquoted_date_times_are_taken_too,
-         test_what_the_chart_adds, test_the_user_has_the_last_word, test_workers_and_replicas,
+         test_what_the_chart_adds, test_both_families_are_listened_to, test_the_user_has_the_last_word,
+         test_workers_and_replicas, test_the_arithmetic_of_the_readme, test_the_report_joins_the_legacy_log,
          test_a_text_is_taken_as_it_is, test_a_typo_fails_with_its_place]

@@ -13,7 +13,10 @@ import kubernetes_validate.utils
 import yaml
 
 from admission import objections
-from chart import CHART, EXAMPLES, HELMS, KUBERNETES, NAMESPACE, attempt, hold, objects, run, text
+from chart import (
+    CHART, EXAMPLES, HELMS, KUBERNETES, NAMESPACE, NEWEST, attempt, example, hold, merged, objects, run, text,
+    values_file,
+)
 
 # The three newest, and what a long-term cluster of two years ago has.
 VERSIONS = ["1.37.0", "1.36.0", "1.35.0", "1.33.0", "1.29.0"]
@@ -76,6 +79,29 @@ def test_schemas_of_five_versions():
             by_schema(objects("Helm 4", values, version), version, values.name)
         for path in plain():
             by_schema(filter(None, yaml.safe_load_all(path.read_text())), version, path.name)
+
+
+def test_names_that_look_like_something_else():
+    """To YAML 123 is a number and null is nothing; to Kubernetes both are names."""
+    odd = {"nameOverride": "true", "admin": {"tokenSecretName": "123"}, "tickets": {"secretName": "0x1f"},
+           "certificates": [{"name": "api", "secretName": "123"}], "serviceAccountName": "no", "files": {"1": "a"},
+           "priorityClassName": "1.5", "commonLabels": {"a": "1"}, "podLabels": {"b": "true"},
+           "service": {"loadBalancerClass": "1", "ports": {"https": {"name": "null"}}},
+           "autoscaling": {"enabled": True, "pods": [{"metric": "on", "average": "1"}]}}
+    file = values_file(merged(example("minimal"), odd))
+    for helm, program in HELMS.items():
+        for release, namespace in [("123", "4567"), ("true", "null"), ("1e3", "0x1f")]:
+            for changes in ([], ["--set-string", "fullnameOverride=null", "--set-string", "nameOverride="]):
+                done = run(program, "template", release, CHART, "--namespace", namespace, "--kube-version", NEWEST,
+                           "--values", file, *changes)
+                hold(done.returncode == 0, f"{helm} does not render a release {release}: {done.stderr}")
+                found = list(filter(None, yaml.safe_load_all(done.stdout)))
+                by_schema(found, VERSIONS[0], f"release {release}")
+                for one in found:
+                    labels = one["metadata"]["labels"]
+                    hold(one["metadata"]["namespace"] == namespace, f"{one['kind']} is in another namespace")
+                    hold(labels["app.kubernetes.io/instance"] == release, f"the labels are {labels}")
+                    hold(one["metadata"]["name"][0].isalpha(), f"{one['kind']} is called {one['metadata']['name']}")
 
 
 def test_a_wrong_key_is_found():
@@ -158,6 +184,7 @@ def test_checkov():
 
 
 TESTS = [test_lint, test_both_helms_render_the_same, test_schemas_of_five_versions,
+         test_names_that_look_like_something_else,
          test_a_wrong_key_is_found, test_custom_resources, test_a_wrong_custom_resource_is_found,
          test_an_api_server_would_take_them, test_the_oldest_kubernetes_is_given_what_it_knows,
          test_rendered_text_is_clean]

@@ -10,6 +10,7 @@ import os
 import yaml
 
 from chart import CHART, EXAMPLES, HELMS, example, hold, merged, objects, one, run, values_file, workload
+from chart import text as text_of
 
 
 def rendered(changes, base="minimal", version="1.37.0"):
@@ -28,6 +29,11 @@ def test_grace_is_worked_out_from_the_drain():
     ]:
         found = template(changes)["spec"]["terminationGracePeriodSeconds"]
         hold(found == seconds, f"{changes} gives a grace of {found}, not {seconds}")
+    text = example("config-text")["configText"]
+    for before, after, seconds in [('grace = "30s"', 'grace = "1h"', 3630), ("[drain]", "[hsts]", 30)]:
+        found = template({"configText": text.replace(before, after)}, "config-text")["spec"]
+        found = found["terminationGracePeriodSeconds"]
+        hold(found == seconds, f"a text with {after} for {before} gives a grace of {found}, not {seconds}")
     sleep = template({"preStopSleepSeconds": 7})["spec"]["containers"][0]["lifecycle"]
     hold(sleep == {"preStop": {"sleep": {"seconds": 7}}}, f"preStop is {sleep}")
     hold("lifecycle" not in template({})["spec"]["containers"][0], "there is a preStop by default")
@@ -43,6 +49,11 @@ def test_only_what_needs_a_restart_restarts():
     for config in [{"listen": {"workers": 3}}, {"log": {"format": "text"}}, {"traces": {"endpoint": "http://a:4318"}}]:
         after = template(merged(collector, {"config": config}))
         hold(after["metadata"] != before["metadata"], f"config.{config} needs a restart and makes none")
+    text = example("config-text")["configText"]
+    before_text = template({}, "config-text")["metadata"]
+    for word, restarts in [("workers = 2", True), ("workers = 1\n\nhalf_close = false", False)]:
+        after = template({"configText": text.replace("workers = 1", word)}, "config-text")["metadata"]
+        hold((after != before_text) == restarts, f"{word} in a text: restarts are not {restarts}")
     explicit = template({"config": {"log": {"format": "json"}, "listen": {"workers": 1}}})
     hold(explicit == before, "a default that is said restarts the pods")
 
@@ -104,6 +115,15 @@ def test_spread_and_budget_by_version():
         hold(scaler["apiVersion"] == api, f"{version}: not {api}")
 
 
+def test_the_service_by_version():
+    said = {"internalTrafficPolicy": "Local", "loadBalancerClass": "c"}
+    for version, there in [("1.22.0", True), ("1.21.0", False), ("1.20.0", False)]:
+        spec = one(rendered({"service": said}, version=version), "Service")["spec"]
+        hold(all((key in spec) == there for key in said), f"the Service in {version} is {spec}")
+    budget = one(rendered({"podDisruptionBudget": {"maxUnavailable": None, "minAvailable": 1}}), "PodDisruptionBudget")
+    hold(budget["spec"]["minAvailable"] == 1 and "maxUnavailable" not in budget["spec"], f"{budget['spec']}")
+
+
 def test_the_autoscaler():
     spec = one(rendered({}, "production"), "HorizontalPodAutoscaler")["spec"]
     hold((spec["minReplicas"], spec["maxReplicas"]) == (3, 30), f"{spec}")
@@ -133,6 +153,46 @@ def test_everything_selects_the_proxies_and_nothing_else():
         for name, labels in selectors.items():
             hold(labels.items() <= proxies.items(), f"{values.name}: {name} does not select the proxies")
             hold(not labels.items() <= test.items(), f"{values.name}: {name} selects the test's pod")
+
+
+def keys_there_twice(node):
+    """Keys of YAML as it is written, of which a reader would see the last alone."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        yield from {key for key in keys if keys.count(key) > 1}
+        for _, value in node.value:
+            yield from keys_there_twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from keys_there_twice(item)
+
+
+def test_the_nearest_label_counts():
+    """Once: a key that is there twice is no YAML to Helm 4, and chance to others."""
+    version = "app.kubernetes.io/version"
+    changes = {"commonLabels": {"a": "all", "b": "all", version: "9"}, "podLabels": {"a": "", "c": "pod"},
+               "service": {"labels": {"b": "service"}}}
+    file = values_file(merged(example("minimal"), changes))
+    found = objects("Helm 4", file)
+    labels = workload(found)["spec"]["template"]["metadata"]["labels"]
+    hold({"a": "", "b": "all", "c": "pod"}.items() <= labels.items(), f"pods have the labels {labels}")
+    labels = one(found, "Service")["metadata"]["labels"]
+    hold({"a": "all", "b": "service", version: "9"}.items() <= labels.items(), f"the Service has the labels {labels}")
+    for document in yaml.compose_all(text_of("Helm 4", file)):
+        twice = list(keys_there_twice(document))
+        hold(not twice, f"keys are there twice: {twice}")
+
+
+def test_each_release_is_a_job_of_its_own():
+    """And the alerts find it: they look for tlsfloor in the job's name."""
+    for scrape, endpoints in [("PodMonitor", "podMetricsEndpoints"), ("ServiceMonitor", "endpoints")]:
+        for changes, job in [({}, "tlsfloor"), ({"fullnameOverride": "edge-tlsfloor"}, "edge-tlsfloor"),
+                             ({"fullnameOverride": "edge"}, "tlsfloor-edge"), ({"nameOverride": "b"}, "tlsfloor-b")]:
+            mine = {"targetLabel": "zone", "replacement": "a"}
+            found = rendered({**changes, "metrics": {"scrape": scrape, "relabelings": [mine]}})
+            spec = next(each for each in found if each["kind"] == scrape)["spec"]
+            relabelings = spec[endpoints][0]["relabelings"]
+            hold(relabelings == [{"targetLabel": "job", "replacement": job}, mine], f"{changes}: {relabelings}")
 
 
 def test_services_lead_to_ports_that_are_there():
@@ -191,7 +251,7 @@ def test_extras_reach_their_place():
         "dnsConfig": {"nameservers": ["10.0.0.1"]}, "serviceAccountName": "sa", "imagePullSecrets": [{"name": "i"}],
     }
     more = {
-        "extraArgs": ["--config", "/x"], "extraEnv": [{"name": "A", "value": "b"}],
+        "extraArgs": ["--x", "z"], "extraEnv": [{"name": "A", "value": "b"}],
         "extraVolumes": [{"name": "v", "emptyDir": {}}], "extraVolumeMounts": [{"name": "v", "mountPath": "/v"}],
         "extraInitContainers": [{"name": "first"}], "extraContainers": [{"name": "beside"}],
         "podLabels": {"pl": "1"}, "podAnnotations": {"pa": "1"}, "commonLabels": {"cl": "1"},
@@ -205,11 +265,12 @@ def test_extras_reach_their_place():
     for key, value in extras.items():
         hold(pod["spec"].get(key) == value, f"{key} is {pod['spec'].get(key)}")
     proxy = pod["spec"]["containers"][0]
-    hold(proxy["args"] == ["run", "--config", "/x"] and proxy["env"] == more["extraEnv"], "extraArgs or extraEnv")
+    hold(proxy["args"] == ["run", "--x", "z"] and proxy["env"] == more["extraEnv"], "extraArgs or extraEnv")
     hold(proxy["image"] == "ghcr.io/tlsfloor/tlsfloor@sha256:" + "a" * 64, f"the image is {proxy['image']}")
     hold(more["extraVolumes"][0] in pod["spec"]["volumes"], "extraVolumes")
     hold(more["extraVolumeMounts"][0] in proxy["volumeMounts"], "extraVolumeMounts")
-    hold(pod["spec"]["initContainers"][1] == {"name": "first"}, "extraInitContainers")
+    names = [each["name"] for each in pod["spec"]["initContainers"]]
+    hold(names == ["first", "check"], f"init containers run as {names}: what they fetch is checked before it is there")
     hold(pod["spec"]["containers"][1] == {"name": "beside"}, "extraContainers")
     hold(pod["spec"]["hostUsers"] is False, "hostUsers")
     hold({"pl": "1", "cl": "1"}.items() <= pod["metadata"]["labels"].items(), "labels of pods")
@@ -238,7 +299,7 @@ def test_notes_say_what_to_look_at():
         hold(done.returncode == 0, f"Helm 4 cannot install {values.name}: {done.stderr}")
         name, notes = values.stem.removeprefix("values-"), done.stdout.partition("NOTES:")[2]
         hold("rollout status" in notes and "logs POD -c check" in notes, f"{values.name}: {notes}")
-        unread = name in ("config-text", "existing-configmap")
+        unread = name == "existing-configmap"
         hold(("The chart does not read" in notes) == unread, f"{values.name}: {notes}")
         # Node addresses instead of clients': not with PROXY headers, and not inside the cluster.
         lost = name not in ("production", "ingress-controller", "existing-configmap")

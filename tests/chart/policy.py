@@ -33,9 +33,10 @@ def is_peer(peer, end):
     return inside and selects(peer.get("podSelector", {}), end["labels"])
 
 
-def passes(rules, side, end, port, protocol="TCP"):
+def passes(rules, side, end, port, protocol="TCP", names=None):
+    """`names` are the ports of the pod that is connected to, which a rule can name."""
     for rule in rules:
-        ports = [(one["port"], one["protocol"]) for one in rule["ports"]]
+        ports = [((names or {}).get(one["port"], one["port"]), one["protocol"]) for one in rule["ports"]]
         peers = rule.get(side)
         if (port, protocol) in ports and (not peers or any(is_peer(peer, end) for peer in peers)):
             return True
@@ -50,8 +51,18 @@ DNS = {"namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}
 LEGACY = {"namespace": NAMESPACE, "labels": {"app.kubernetes.io/name": "legacy-nginx"}}
 
 
+def ports_of(found):
+    """The numbers of the proxies' ports by name, as a rule of their policy means them."""
+    proxy = workload(found)["spec"]["template"]["spec"]["containers"][0]
+    return {port["name"]: port["containerPort"] for port in proxy["ports"]}
+
+
+def laid_over(changes, base="rollout"):
+    return objects("Helm 3", values_file(merged(example(base), changes)))
+
+
 def rules_of(changes, base="rollout"):
-    found = objects("Helm 3", values_file(merged(example(base), changes)))
+    found = laid_over(changes, base)
     spec = one(found, "NetworkPolicy")["spec"]
     hold(spec["policyTypes"] == ["Ingress", "Egress"], f"policyTypes are {spec['policyTypes']}")
     labels = workload(found)["spec"]["template"]["metadata"]["labels"]
@@ -61,20 +72,29 @@ def rules_of(changes, base="rollout"):
 
 def test_who_comes_in():
     incoming, _ = rules_of({})
+    names = ports_of(laid_over({}))
     for port in (8443, 8080):
-        hold(passes(incoming, "from", "198.51.100.7", port), f"a client does not reach {port}")
-        hold(passes(incoming, "from", pod("prod"), port), f"a pod does not reach {port}")
+        hold(passes(incoming, "from", "198.51.100.7", port, names=names), f"a client does not reach {port}")
+        hold(passes(incoming, "from", pod("prod"), port, names=names), f"a pod does not reach {port}")
     for end in (PROMETHEUS, TEST):
-        hold(passes(incoming, "from", end, 9901), f"{end} does not reach the admin port")
+        hold(passes(incoming, "from", end, 9901, names=names), f"{end} does not reach the admin port")
     for end in ("198.51.100.7", pod("prod"), pod(NAMESPACE), LEGACY):
-        hold(not passes(incoming, "from", end, 9901), f"{end} reaches the admin port")
-    hold(not passes(incoming, "from", PROMETHEUS, 22), "another port is open")
+        hold(not passes(incoming, "from", end, 9901, names=names), f"{end} reaches the admin port")
+    hold(not passes(incoming, "from", PROMETHEUS, 22, names=names), "another port is open")
     incoming, _ = rules_of({"networkPolicy": {"clients": [{"ipBlock": {"cidr": "10.0.0.0/16"}}]}})
-    hold(passes(incoming, "from", "10.0.3.4", 8443), "the load balancer does not reach 8443")
-    hold(not passes(incoming, "from", "198.51.100.7", 8443), "who is no client reaches 8443")
-    incoming, _ = rules_of({"ports": {"http": 0, "https": 9443}})
-    hold(passes(incoming, "from", "198.51.100.7", 9443), "another port of https is not open")
-    hold(not passes(incoming, "from", "198.51.100.7", 8080), "a plain port that is off is open")
+    hold(passes(incoming, "from", "10.0.3.4", 8443, names=names), "the load balancer does not reach 8443")
+    hold(not passes(incoming, "from", "198.51.100.7", 8443, names=names), "who is no client reaches 8443")
+
+
+def test_old_pods_stay_open_while_ports_change():
+    """The policy is one object: it has to be right for the pods before an upgrade and after it."""
+    changes = {"ports": {"http": 0, "https": 9443, "admin": 9902}}
+    incoming, _ = rules_of(changes)
+    before, after = ports_of(laid_over({})), ports_of(laid_over(changes))
+    for names, https, admin in [(before, 8443, 9901), (after, 9443, 9902)]:
+        hold(passes(incoming, "from", "198.51.100.7", https, names=names), f"https is not open at {https}")
+        hold(passes(incoming, "from", PROMETHEUS, admin, names=names), f"admin is not open at {admin}")
+    hold(not passes(incoming, "from", "198.51.100.7", 8080, names=after), "a plain port that is off is open")
 
 
 def test_who_is_reached():
@@ -117,5 +137,6 @@ def test_no_rule_is_wider_than_it_looks():
             hold(rule["from"] and all(peer for peer in rule["from"]), f"values-{base}.yaml lets all in by {rule}")
 
 
-TESTS = [test_who_comes_in, test_who_is_reached, test_the_collector_is_reached_with_traces,
-         test_the_test_asks_the_admin_port_and_nothing_else, test_no_rule_is_wider_than_it_looks]
+TESTS = [test_who_comes_in, test_old_pods_stay_open_while_ports_change, test_who_is_reached,
+         test_the_collector_is_reached_with_traces, test_the_test_asks_the_admin_port_and_nothing_else,
+         test_no_rule_is_wider_than_it_looks]

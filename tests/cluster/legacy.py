@@ -7,6 +7,7 @@ and certificate. What the terminator logs of clients, it logs of requests, so so
 """
 
 import hashlib
+import json
 import os
 import re
 import socket
@@ -118,10 +119,9 @@ def reaches(world):
 
     def told():
         text = world.cluster.kubectl("logs", "-l", f"app.kubernetes.io/name={NAME}", "--tail=-1")
-        return all(
-            re.search(rf'^{re.escape(host)} TLSv1 \S+ "GET /old/{port} HTTP/1.1" 200$', text, re.MULTILINE)
-            for host, port in clients
-        )
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith('{"event":"legacy"')]
+        seen = {tuple(line[key] for key in ("client", "version", "request", "status")) for line in lines}
+        return seen >= {(host, "TLSv1", f"GET /old/{port} HTTP/1.1", "200") for host, port in clients}
 
     eventually("the terminator's log has every client with its own address", told, within=30)
     claims.hold(

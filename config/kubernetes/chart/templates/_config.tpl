@@ -9,16 +9,42 @@
 {{- ternary .Values.autoscaling.min .Values.replicas .Values.autoscaling.enabled | int64 -}}
 {{- end -}}
 
+{{/*
+As JSON: what the user says, as values or as a text. An existing ConfigMap is not read. Of a text that
+is no TOML it is { Error: ... }.
+*/}}
+{{- define "tlsfloor.said" -}}
+{{- ternary (fromToml .Values.configText) .Values.config (eq (include "tlsfloor.place" .) "configText: ") | toJson -}}
+{{- end -}}
+
+{{/* What a sentence about a key of the configuration begins with. */}}
+{{- define "tlsfloor.place" -}}
+{{- ternary "configText: " "config." (and (ne .Values.configText "") (not .Values.config)) -}}
+{{- end -}}
+
+{{/*
+As JSON: the addresses of a port that clients come to. With two families a Service has an address of
+each, and a pod too: a socket for one of them would leave half of the clients before a closed door.
+*/}}
+{{- define "tlsfloor.listen" -}}
+{{- $addresses := list .root.Values.ports.address -}}
+{{- if has .root.Values.service.ipFamilyPolicy (list "PreferDualStack" "RequireDualStack") -}}
+{{- $addresses = list "0.0.0.0" "[::]" -}}
+{{- end -}}
+{{- $listen := list -}}
+{{- range $addresses -}}{{- $listen = append $listen (printf "%s:%d" . (int64 $.port)) -}}{{- end -}}
+{{- toJson $listen -}}
+{{- end -}}
+
 {{/* As JSON: { listen: {...}, ... }, only keys that the chart has something to say about. */}}
 {{- define "tlsfloor.config.own" -}}
 {{- $values := .Values -}}
-{{- $address := $values.ports.address -}}
 {{- $http := list -}}
-{{- if $values.ports.http -}}{{- $http = list (printf "%s:%d" $address (int64 $values.ports.http)) -}}{{- end -}}
+{{- with $values.ports.http -}}{{- $http = include "tlsfloor.listen" (dict "root" $ "port" .) | fromJsonArray -}}{{- end -}}
 {{- $listen := dict
-    "https" (list (printf "%s:%d" $address (int64 $values.ports.https)))
+    "https" (include "tlsfloor.listen" (dict "root" $ "port" $values.ports.https) | fromJsonArray)
     "http" $http
-    "admin" (printf "%s:%d" $address (int64 $values.ports.admin))
+    "admin" (printf "%s:%d" $values.ports.address (int64 $values.ports.admin))
     "admin_token" "/secrets/admin/token" -}}
 {{- with dig "requests" "cpu" "" $values.resources -}}
 {{- $_ := set $listen "workers" (include "tlsfloor.cpus" . | int64) -}}
@@ -47,11 +73,11 @@
 
 {{/*
 As JSON: config with the chart's own keys where it has none. Not by sprig's merge, to which a 0, a
-false or an empty list of the user's is as good as nothing.
+false or an empty list of the user's is as good as nothing. A text is taken as it is.
 */}}
 {{- define "tlsfloor.config" -}}
-{{- $config := deepCopy .Values.config -}}
-{{- range $table, $keys := include "tlsfloor.config.own" . | fromJson -}}
+{{- $config := include "tlsfloor.said" . | fromJson -}}
+{{- range $table, $keys := ternary dict (include "tlsfloor.config.own" . | fromJson) (eq (include "tlsfloor.place" .) "configText: ") -}}
 {{- if not (hasKey $config $table) -}}{{- $_ := set $config $table dict -}}{{- end -}}
 {{- $inner := index $config $table -}}
 {{- range $key, $value := $keys -}}
@@ -64,15 +90,19 @@ false or an empty list of the user's is as good as nothing.
 
 {{/* Seconds from SIGTERM, or from preStop, until the process has ended by itself; and a reserve. */}}
 {{- define "tlsfloor.grace" -}}
-{{- $drain := (include "tlsfloor.config" . | fromJson).drain -}}
-{{- add (include "tlsfloor.seconds" $drain.delay) (include "tlsfloor.seconds" $drain.grace) (include "tlsfloor.seconds" $drain.linger) (int64 .Values.preStopSleepSeconds) 5 -}}
+{{- $seconds := add (int64 .Values.preStopSleepSeconds) 5 -}}
+{{- $config := include "tlsfloor.config" . | fromJson -}}
+{{- /* The product's own defaults: of a text that does not say. */ -}}
+{{- range $key, $default := dict "delay" "5s" "grace" "20s" "linger" "0s" -}}
+{{- $seconds = add $seconds (dig "drain" $key $default $config | include "tlsfloor.seconds") -}}
+{{- end -}}
+{{- $seconds -}}
 {{- end -}}
 
 {{/* Annotation of pods: what only a restart takes up. Everything else reloads in place. */}}
 {{- define "tlsfloor.restarts" -}}
 {{- $config := include "tlsfloor.config" . | fromJson -}}
-{{- if or .Values.configText .Values.existingConfigMap -}}
-{{- else -}}
+{{- if not .Values.existingConfigMap -}}
 {{- dict "workers" (dig "listen" "workers" 0 $config) "format" (dig "log" "format" "json" $config) "traces" (dig "traces" dict $config) | toJson | sha256sum -}}
 {{- end -}}
 {{- end -}}

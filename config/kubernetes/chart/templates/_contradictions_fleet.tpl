@@ -6,8 +6,8 @@
 {{- if $scaling.enabled }}
 autoscaling is enabled for a DaemonSet, which has one pod on each node: set autoscaling.enabled=false or kind=Deployment
 {{- end }}
-{{- if and .Values.config (not (dig "fleet" "replicas" 0 .Values.config)) }}
-config.fleet.replicas is not said, and a DaemonSet has as many as nodes: say about how many, each has its share of a fuse
+{{- if not (or .Values.existingConfigMap (dig "fleet" "replicas" 0 (include "tlsfloor.said" . | fromJson))) }}
+{{ include "tlsfloor.place" . }}fleet.replicas is not said, and a DaemonSet has as many as nodes: say about how many, each has its share of a fuse
 {{- end }}
 {{- end }}
 {{- if $scaling.enabled }}
@@ -33,11 +33,16 @@ autoscaling.cpu is a percentage of resources.requests.cpu, which is not there
 {{- end -}}
 {{- end -}}
 
+{{/* A value as text: nothing for "" and null, but "0" for 0. */}}
+{{- define "tlsfloor.word" -}}
+{{- if not (kindIs "invalid" .) }}{{ . }}{{ end -}}
+{{- end -}}
+
 {{- define "tlsfloor.wrong.budget" -}}
 {{- $budget := .Values.podDisruptionBudget }}
 {{- $replicas := include "tlsfloor.replicas.least" . | int }}
-{{- $most := toString $budget.maxUnavailable }}
-{{- $least := toString $budget.minAvailable }}
+{{- $most := include "tlsfloor.word" $budget.maxUnavailable }}
+{{- $least := include "tlsfloor.word" $budget.minAvailable }}
 {{- if and $budget.enabled (eq .Values.kind "Deployment") }}
 {{- if and (ne $most "") (ne $least "") }}
 podDisruptionBudget has maxUnavailable and minAvailable: say one, and "" for the other
@@ -55,22 +60,24 @@ podDisruptionBudget.minAvailable is {{ $least }} of {{ $replicas }} replicas: no
 
 {{/* Stages of a rollout that have nowhere to send those they spare. */}}
 {{- define "tlsfloor.wrong.rollout" -}}
-{{- $rollout := default dict .Values.config.rollout }}
+{{- $said := include "tlsfloor.said" . | fromJson }}
+{{- $place := include "tlsfloor.place" . }}
+{{- $rollout := default dict $said.rollout }}
 {{- $many := or (eq .Values.kind "DaemonSet") (gt (include "tlsfloor.replicas.most" . | int) 1) }}
 {{- if not $rollout.legacy }}
 {{- range list "cut" "ramp" "brownouts" "exemptions" "exemptions_file" "fuse" }}
 {{- if index $rollout . }}
-config.rollout.{{ . }} is given without config.rollout.legacy: whom it spares would be refused at once all the same. Say today's terminator as HOST:PORT
+{{ $place }}rollout.{{ . }} is given without {{ $place }}rollout.legacy: whom it spares would be refused at once all the same. Say today's terminator as HOST:PORT
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $name, $stages := dict "rollout" $rollout "plain_http.rollout" (dig "plain_http" "rollout" dict .Values.config) }}
+{{- range $name, $stages := dict "rollout" $rollout "plain_http.rollout" (dig "plain_http" "rollout" dict $said) }}
 {{- $shares := gt (len (default list $stages.ramp)) 0 }}
 {{- range $stages.brownouts }}
 {{- if lt (int (default 100 .percent)) 100 }}{{ $shares = true }}{{ end }}
 {{- end }}
 {{- if and $many $shares (not (or $stages.salt $stages.salt_file)) }}
-config.{{ $name }} refuses a share of the clients and has no salt: each replica would choose others. Say config.{{ $name }}.salt, any text
+{{ $place }}{{ $name }} refuses a share of the clients and has no salt: each replica would choose others. Say {{ $place }}{{ $name }}.salt, any text
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -4,36 +4,36 @@
 {{- define "tlsfloor.volumes" -}}
 - name: config
   configMap:
-    name: {{ include "tlsfloor.configMapName" . }}
+    name: {{ include "tlsfloor.configMapName" . | quote }}
     defaultMode: 292 # 0444
 - name: secrets
   projected:
     defaultMode: 288 # 0440: of root, and by fsGroup of the proxy's group
     sources:
       - secret:
-          name: {{ .Values.admin.tokenSecretName }}
+          name: {{ .Values.admin.tokenSecretName | quote }}
           items:
             - { key: {{ toJson .Values.admin.key }}, path: admin/token }
       {{- with .Values.tickets }}
       {{- if .secretName }}
       - secret:
-          name: {{ .secretName }}
+          name: {{ .secretName | quote }}
           items:
             - { key: {{ toJson .key }}, path: tickets/tickets.key }
       {{- end }}
       {{- end }}
       {{- range .Values.certificates }}
       - secret:
-          name: {{ .secretName }}
+          name: {{ .secretName | quote }}
           items:
-            - { key: {{ toJson (default "tls.crt" .chain) }}, path: {{ .name }}/tls.crt }
-            - { key: {{ toJson (default "tls.key" .key) }}, path: {{ .name }}/tls.key }
+            - { key: {{ toJson (default "tls.crt" .chain) }}, path: {{ printf "%s/tls.crt" .name | quote }} }
+            - { key: {{ toJson (default "tls.key" .key) }}, path: {{ printf "%s/tls.key" .name | quote }} }
       {{- end }}
       {{- $root := . }}
       {{- range .Values.secrets }}
       {{- $secret := . }}
       - secret:
-          name: {{ .secretName }}
+          name: {{ .secretName | quote }}
           items:
             {{- range .keys }}
             - { key: {{ toJson . }}, path: {{ printf "%s/%s" $secret.name . | toJson }} }
@@ -91,7 +91,7 @@ seLinuxOptions:
 {{/* One container of our image: (dict "root" $ "name" "check" "args" (list "check")). */}}
 {{- define "tlsfloor.container" -}}
 - name: {{ .name }}
-  image: {{ include "tlsfloor.image" .root }}
+  image: {{ include "tlsfloor.image" .root | quote }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
   args: {{ toJson .args }}
   {{- with .root.Values.extraEnv }}
@@ -137,12 +137,7 @@ seLinuxOptions:
 {{- end -}}
 metadata:
   labels:
-    {{- include "tlsfloor.selector" . | nindent 4 }}
-    {{- range $labels := list .Values.commonLabels .Values.podLabels }}
-    {{- with $labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-    {{- end }}
+    {{- include "tlsfloor.laidOver" (list (include "tlsfloor.selector" . | fromYaml) .Values.commonLabels .Values.podLabels) | nindent 4 }}
   {{- with $annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -160,7 +155,7 @@ httpGet:
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .Values.serviceAccountName }}
-serviceAccountName: {{ . }}
+serviceAccountName: {{ . | quote }}
 {{- end }}
 {{- if not .Values.security.hostUsers }}
 hostUsers: false
@@ -174,11 +169,12 @@ imagePullSecrets:
 {{- end }}
 {{- if or .Values.checkInit .Values.extraInitContainers }}
 initContainers:
-  {{- if .Values.checkInit }}
-  {{- include "tlsfloor.container" (dict "root" $ "name" "check" "args" (list "check")) | nindent 2 }}
-  {{- end }}
+  {{- /* Whoever fetches what the configuration names has to have been here before it is checked. */}}
   {{- with .Values.extraInitContainers }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- if .Values.checkInit }}
+  {{- include "tlsfloor.container" (dict "root" $ "name" "check" "args" (list "check")) | nindent 2 }}
   {{- end }}
 {{- end }}
 containers:
@@ -222,7 +218,7 @@ topologySpreadConstraints:
 dnsPolicy: {{ .Values.dnsPolicy }}
 {{- range $key := list "priorityClassName" "runtimeClassName" "schedulerName" }}
 {{- with index $.Values $key }}
-{{ $key }}: {{ . }}
+{{ $key }}: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
