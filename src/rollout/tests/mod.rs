@@ -331,14 +331,15 @@ fn a_file_of_exemptions_adds_to_those_of_the_configuration_with_its_own_lines() 
          servers = [\"http://127.0.0.1:1\"]\n[rollout]\n{LEGACY}exemptions_file = \"exemptions.toml\"\n"
     );
     let config = config::parse(&text, &folder.path().join("t.toml")).unwrap();
-    let files = Files::default();
     let metrics = Metrics::new(1);
     let control = Control::new(&metrics);
-    let built = || Rollouts::build(&config, &control, (&files, &metrics));
-    let said = built().unwrap_err();
+    // As each load does it, by files of its own.
+    let built = |files: &Files| Rollouts::build(&config, &control, (files, &metrics));
+    let said = built(&Files::default()).unwrap_err();
     assert!(said[0].to_string().contains("rollout.exemptions_file"), "{said:?}");
     std::fs::write(&file, "[[exemptions]]\nclients = [\"10.0.0.0/8\"]\nowner = \"a\"\n").unwrap();
-    let said: Vec<String> = built().unwrap_err().iter().map(ToString::to_string).collect();
+    let files = Files::default();
+    let said: Vec<String> = built(&files).unwrap_err().iter().map(ToString::to_string).collect();
     let path = file.display();
     let expected = format!(
         "{path}:1:1 exemptions[0].expires: found nothing, expected when it ends; an exemption for ever is none"
@@ -352,6 +353,6 @@ fn a_file_of_exemptions_adds_to_those_of_the_configuration_with_its_own_lines() 
     )
     .unwrap();
     assert!(!files.are_unchanged());
-    let (rollouts, _) = built().unwrap();
+    let (rollouts, _) = built(&Files::default()).unwrap();
     assert_eq!(rollouts.tls.exemptions.iter().count(), 1);
 }
