@@ -1,4 +1,5 @@
-//! The end of the process, in steps: everything serves, then drains, then is cut.
+//! The end of the process, in steps: everything serves, sends its clients away, drains, is cut; last
+//! goes the admin port.
 //!
 //! `app` moves the phase; every worker watches it. Readiness is what `/readyz` says and moves
 //! ahead of it: not ready comes first, so that load balancers let go before anything closes.
